@@ -1,0 +1,158 @@
+/**
+ * What the brain is shown: everything that was observed, at one moment, as plain data. Nothing here is guessed; what
+ * could not be seen says so.
+ */
+import type { GtidSet } from '../gtid/gtid-set.ts';
+import type { ClusterRecord, DurabilityMode } from './record.ts';
+
+/** One life of one mysqld process. The start time tells a process from a later one with the same pid. */
+export interface ProcessId {
+  readonly pid: number;
+  readonly startTime: string;
+}
+
+export type ProcessView =
+  | { readonly kind: 'running'; readonly id: ProcessId; readonly sinceMs: number }
+  /** Known gone: reaped, or its pid names something else. `trouble` says why it is not up again, if it should be. */
+  | { readonly kind: 'gone'; readonly trouble: string | null }
+  /** Nothing was ever started under this ordinal, or it was retired. */
+  | { readonly kind: 'absent' }
+  /** The platform can't tell. */
+  | { readonly kind: 'unknown' };
+
+/** Old data kept beside a member that is being rebuilt, until the new data is complete. */
+export interface SetAside {
+  readonly serverUuid: string;
+  /** All that the old data held, in canonical text. */
+  readonly rows: string;
+}
+
+/** A member as its platform sees it, from outside MySQL. */
+export interface HostView {
+  readonly ordinal: number;
+  readonly process: ProcessView;
+  readonly bootId: string;
+  readonly aside: SetAside | null;
+  /** What the platform knows to be wrong outside MySQL: disk full or read-only, directory gone. */
+  readonly trouble: string | null;
+  /** Where others reach it. */
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface SourceView {
+  readonly enabled: boolean;
+  /** Rpl_semi_sync_source_status: whether commits really wait. */
+  readonly active: boolean;
+  readonly required: number;
+  /** Commits that wait for an acknowledgement now. */
+  readonly waiting: number;
+  /** Ordinals whose replication account may log in here. */
+  readonly unlocked: readonly number[];
+  /** Ordinals that have a connection here by their replication account, dump thread or not. */
+  readonly connected: readonly number[];
+}
+
+export interface ReplicaView {
+  readonly sourceHost: string;
+  readonly sourcePort: number;
+  /** The server_uuid last seen at the other end; empty if never connected. */
+  readonly sourceUuid: string;
+  readonly receiver: 'on' | 'connecting' | 'off';
+  readonly receiverError: string;
+  /** What the receiver has fetched in this replication's life, applied or not. */
+  readonly received: GtidSet;
+  readonly applier: 'on' | 'off';
+  readonly applierError: string;
+  /** Whether the running receiver acknowledges. */
+  readonly acking: boolean;
+}
+
+export interface CloneView {
+  readonly state: 'running' | 'completed' | 'failed';
+  readonly bytesDone: number;
+  readonly bytesTotal: number;
+  readonly error: string;
+}
+
+/** A member seen through SQL, in the session that holds its lock. */
+export interface ServerView {
+  readonly serverUuid: string;
+  readonly version: string;
+  /** Which session showed this: an act is carried out in the same session or not at all. */
+  readonly session: number;
+  /** Whether this brain's session holds the member's lock. */
+  readonly locked: boolean;
+  /** Whether this session has stopped the receiver, and nobody has started it since. */
+  readonly sealed: boolean;
+  readonly executed: GtidSet;
+  readonly purged: GtidSet;
+  /** False only when both read_only and super_read_only are off. */
+  readonly readOnly: boolean;
+  readonly source: SourceView;
+  /** Null if no replication is configured. */
+  readonly replica: ReplicaView | null;
+  readonly epochRow: { readonly clusterId: string; readonly epoch: number; readonly term: number } | null;
+  readonly clone: CloneView | null;
+  /** Seconds that what it applies is behind; 0 if all that it received is applied; null if it can't be told. */
+  readonly lagSeconds: number | null;
+}
+
+export type Contact =
+  | { readonly kind: 'answers'; readonly server: ServerView }
+  /** It answered, with a refusal: too many connections, access denied. That is not down. */
+  | { readonly kind: 'refused'; readonly error: string }
+  /** Nothing listens, or the network says no. */
+  | { readonly kind: 'unreachable'; readonly error: string; readonly sinceMs: number }
+  /** A connection is open, or opening, and nothing comes. */
+  | { readonly kind: 'silent'; readonly sinceMs: number }
+  | { readonly kind: 'unseen' };
+
+export interface MemberView extends HostView {
+  readonly contact: Contact;
+  /** The act under way on this member, if any: nothing else is begun on it. */
+  readonly busy: string | null;
+  /** The last act's failure on this member, until one succeeds. */
+  readonly failure: { readonly act: string; readonly error: string; readonly atMs: number } | null;
+}
+
+/** A write of the controller's own on the primary, in a session of its own, since it may wait for an acknowledgement. */
+export interface BarrierView {
+  readonly purpose: string;
+  readonly state: 'pending' | 'passed' | 'failed';
+  readonly sinceMs: number;
+}
+
+export interface Limits {
+  readonly detectionMs: number;
+  readonly readLagSeconds: number;
+  readonly switchoverLagSeconds: number;
+  readonly switchoverGraceMs: number;
+  readonly powerLoss: boolean;
+}
+
+/** What the resource asks for. */
+export interface Wanted {
+  readonly replicas: number;
+  readonly mode: DurabilityMode;
+  readonly required: number;
+  readonly limits: Limits;
+}
+
+export interface SwitchoverRequest {
+  readonly id: number;
+  /** Null: the brain chooses. */
+  readonly to: number | null;
+}
+
+export interface View {
+  readonly nowMs: number;
+  readonly record: ClusterRecord;
+  readonly wanted: Wanted;
+  /** By ordinal; every member that the spec wants or that the platform knows. */
+  readonly members: readonly MemberView[];
+  readonly barrier: BarrierView | null;
+  readonly switchover: SwitchoverRequest | null;
+  /** The ordinals of members that someone asked to restart. */
+  readonly restarts: readonly number[];
+}
