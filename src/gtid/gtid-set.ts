@@ -307,14 +307,16 @@ function printEdges(edges: Edges): string {
   let text = '';
   for (let i = 0; i < edges.length; i += 2) {
     const first = edge(edges, i);
-    const last = BigInt(edge(edges, i + 1)) - 1n;
-    text += BigInt(first) === last ? `:${first}` : `:${first}-${last}`;
+    const end = edge(edges, i + 1);
+    text += end === following(first) ? `:${first}` : `:${first}-${BigInt(end) - 1n}`;
   }
   return text;
 }
 
 const SPACE = /[ \t\n\v\f\r]*/y;
-const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/iy;
+/** MySQL reads UUIDs in braces and without dashes, too, and prints them with dashes only. */
+const DASHED = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}';
+const UUID = new RegExp(`${DASHED}|\\{${DASHED}\\}|[0-9a-f]{32}`, 'iy');
 const TAG = /[a-z_][a-z0-9_]*/iy;
 const DIGITS = /[0-9]+/y;
 
@@ -340,7 +342,7 @@ class Reader {
   }
 
   #source(): void {
-    const uuid = this.#take(UUID)?.toLowerCase() ?? this.#refuse('a server UUID');
+    const uuid = dashed(this.#take(UUID)?.toLowerCase() ?? this.#refuse('a server UUID'));
     let key = uuid;
     while (this.#skip(':')) {
       const start = this.#at;
@@ -357,21 +359,22 @@ class Reader {
   }
 
   #interval(key: string): void {
-    const first = this.#number();
-    const last = this.#skip('-') ? this.#number() : first;
+    const first = this.#number(1);
+    // MySQL takes a run that ends before it begins, even at 0, for an empty one.
+    const last = this.#skip('-') ? this.#number(0) : first;
     if (last < first) return;
     const intervals = this.#intervals.get(key);
-    if (intervals === undefined) this.#intervals.set(key, [gno(first), gno(last + 1n)]);
-    else intervals.push(gno(first), gno(last + 1n));
+    if (intervals === undefined) this.#intervals.set(key, [first, following(last)]);
+    else intervals.push(first, following(last));
   }
 
-  #number(): bigint {
+  #number(least: 0 | 1): Gno {
     const start = this.#at;
     const digits = this.#take(DIGITS);
-    const number = digits === undefined ? 0n : BigInt(digits);
-    if (number >= 1n && number <= MAX_GNO) return number;
+    const number = digits === undefined ? -1 : gno(digits);
+    if (number >= least && number <= MAX_GNO) return number;
     this.#at = start;
-    return this.#refuse(`a transaction number from 1 to ${MAX_GNO}`);
+    return this.#refuse(`a transaction number from ${least} to ${MAX_GNO}`);
   }
 
   #take(token: RegExp): string | undefined {
@@ -401,6 +404,17 @@ class Reader {
   }
 }
 
-function gno(value: bigint): Gno {
-  return value <= Number.MAX_SAFE_INTEGER ? Number(value) : value;
+function dashed(uuid: string): string {
+  if (uuid.length === UUID_LENGTH) return uuid;
+  if (uuid.startsWith('{')) return uuid.slice(1, -1);
+  return [uuid.slice(0, 8), uuid.slice(8, 12), uuid.slice(12, 16), uuid.slice(16, 20), uuid.slice(20)].join('-');
+}
+
+function gno(digits: string): Gno {
+  const number = Number(digits);
+  return Number.isSafeInteger(number) ? number : BigInt(digits);
+}
+
+function following(gno: Gno): Gno {
+  return typeof gno === 'number' && gno < Number.MAX_SAFE_INTEGER ? gno + 1 : BigInt(gno) + 1n;
 }
