@@ -67,6 +67,7 @@ export class GtidSet {
 
   static readonly #parsed = new Map<string, GtidSet>();
 
+  // Not #private, so that a deep comparison of two objects sees what is in their sets.
   /** `uuid` or `uuid:tag`, ascending: a UUID's length is fixed, so this is MySQL's order, too: untagged first, then by tag. */
   private readonly keys: readonly string[];
   /** What is in the set of the key at the same index; never empty. */
