@@ -18,11 +18,12 @@ const CLOSE_GRACE_MS = 250;
 const BACKLOG = 1024;
 
 /**
- * What a client is told when its wait is over: a connection exception (class 08) in every language, which pools and
- * frameworks take for a reason to try again later. Connector/J derives its class of exception from the number.
+ * The number of the error when a wait is over: ER_SERVER_SHUTDOWN. Before the handshake there is no SQLSTATE on the wire;
+ * Connector/J derives 08S01 from this number, a lost connection, which pools and frameworks take for a reason to try again.
  */
-const NO_SERVER = { errno: 1053, sqlState: '08S01' }; // ER_SERVER_SHUTDOWN
-const TOO_MANY_WAIT = { errno: 1040, sqlState: '08004' }; // ER_CON_COUNT_ERROR
+const NO_SERVER = 1053;
+/** ER_CON_COUNT_ERROR, "Too many connections". */
+const TOO_MANY_WAIT = 1040;
 
 export interface Backend {
   ordinal: number;
@@ -385,11 +386,11 @@ export class Endpoint {
     this.#refuse(tenant, NO_SERVER, `no ${this.#name} within ${seconds} s: ${this.#why(tenant)}`);
   }
 
-  #refuse(tenant: Tenant, error: { errno: number; sqlState: string }, why: string): void {
+  #refuse(tenant: Tenant, errno: number, why: string): void {
     this.#refused++;
     if (!this.#refusalLogged) this.#log({ event: 'endpoint.connection-refused', endpoint: this.#name, why });
     this.#refusalLogged = true; // once for each target: stats() has the number
-    tenant.connection.end(errorInsteadOfGreeting({ ...error, message: `Baton: ${why}` }));
+    tenant.connection.end(errorInsteadOfGreeting(errno, `Baton: ${why}`));
   }
 
   #why(tenant: Tenant): string {
