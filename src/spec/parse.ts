@@ -18,8 +18,9 @@ import { type Problem, ResourceError } from './problem.ts';
 import { API_VERSION, KIND, MySQLClusterSchema, type MySQLCluster, type MySQLClusterInput } from './resource.ts';
 
 /** A resource is a page; what is larger is something else. */
-const MAX_CHARACTERS = 1024 * 1024;
+const MAX_CHARACTERS = 256 * 1024;
 const MAX_DEPTH = 64;
+const TOO_DEEP = `nested more than ${MAX_DEPTH} deep`;
 /** What Kubernetes adds to a resource that it stores: read past, so that `kubectl get -o yaml` is a valid file. */
 const SERVER_METADATA = new Set(
   'creationTimestamp deletionGracePeriodSeconds deletionTimestamp finalizers generateName generation managedFields ownerReferences resourceVersion selfLink uid'.split(
@@ -46,8 +47,12 @@ export function parseCluster(
 ): { cluster: MySQLCluster; notes: string[] } {
   const lines = new LineCounter();
   const document = readDocument(text, file, lines);
-  const locate: Locate = (path, part) => whereIs(document, path, part, file, lines);
-  refuseDuplicates(document, locate);
+  const place = (offset: number): string => {
+    const { line, col } = lines.linePos(offset);
+    return `${file}:${line}:${col}`;
+  };
+  const locate: Locate = (path, part) => place(offsetOf(document, path, part));
+  refuseLostKeys(document, place);
   let value: unknown;
   try {
     value = document.toJS({ maxAliasCount: 100 });
@@ -76,16 +81,23 @@ export function validateCluster(value: unknown, file?: string, locate: Locate = 
   const result = MySQLClusterSchema.safeParse(input);
   if (result.success) return result.data;
   const problems = result.error.issues.flatMap((issue) => problemsOf(issue, input, locate));
-  throw new ResourceError(problems.toSorted(byPlace) as Problems);
+  throw new ResourceError(onePerPath(problems).toSorted(byPlace) as Problems);
 }
 
 function readDocument(text: string, file: string, lines: LineCounter): Document {
   // oxlint-disable-next-line no-control-regex -- control characters are what tells binary data from text
   if (/[\0-\x08\x0e-\x1a\x1c-\x1f]/.test(text)) throw syntaxError(file, 'expected YAML text, found binary data', START);
-  if (text.length > MAX_CHARACTERS) throw syntaxError(file, 'expected a resource of at most 1 MiB, found more', START);
+  if (text.length > MAX_CHARACTERS)
+    throw syntaxError(file, 'expected a resource of at most 256 KiB, found more', START);
   let documents: Document[];
   try {
-    const parsed = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false, merge: true });
+    const parsed = parseAllDocuments(text, {
+      lineCounter: lines,
+      prettyErrors: false,
+      uniqueKeys: false,
+      merge: true,
+      logLevel: 'error',
+    });
     documents = [...parsed];
   } catch (error) {
     throw syntaxError(file, `cannot be read: ${firstLine(error)}`, START);
@@ -94,7 +106,11 @@ function readDocument(text: string, file: string, lines: LineCounter): Document 
     const [first] = [...errors, ...warnings];
     if (first === undefined) continue;
     const { line, col } = lines.linePos(first.pos[0]);
-    throw syntaxError(`${file}:${line}:${col}`, `not valid YAML: ${lowerFirst(firstLine(first))}`, undefined);
+    // What the parser says when its stack is used up.
+    const what = first.message.startsWith('Maximum call stack')
+      ? TOO_DEEP
+      : `not valid YAML: ${lowerFirst(firstLine(first))}`;
+    throw syntaxError(`${file}:${line}:${col}`, what, undefined);
   }
   const filled = documents.filter(
     ({ contents }) => contents !== null && !(isScalar(contents) && contents.value === null),
@@ -144,7 +160,7 @@ function asResource(value: unknown, file: string | undefined, locate: Locate): R
     const found = Array.isArray(value) ? 'a list' : show(value);
     throw notAResource(file, `found ${found}`, found, START);
   }
-  if (depthOf(value) > MAX_DEPTH) throw syntaxError(file ?? '', `nested more than ${MAX_DEPTH} deep`, START);
+  if (depthOf(value) > MAX_DEPTH) throw syntaxError(file ?? '', TOO_DEEP, START);
   for (const [field, wanted] of [
     ['kind', KIND],
     ['apiVersion', API_VERSION],
@@ -169,17 +185,25 @@ function withoutNulls(value: unknown, path: Path = []): unknown {
   return Object.fromEntries(kept.map(([name, child]) => [name, withoutNulls(child, [...path, name])]));
 }
 
+/** A value that fails a check often fails the next one, too: one line is enough, and why it is refused at all the best. */
+function onePerPath(problems: readonly Problem[]): Problem[] {
+  const first = new Map<string, Problem>();
+  for (const problem of problems) {
+    if (!first.has(problem.path) || problem.code === 'REFUSED_VARIABLE') first.set(problem.path, problem);
+  }
+  return [...first.values()];
+}
+
 function problemsOf(issue: z.core.$ZodIssue, input: unknown, locate: Locate): Problem[] {
   if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownField([...issue.path, key], locate));
-  const path = issue.path.map(String).join('.');
+  const path = dotted(issue.path);
   const value = valueAt(input, issue.path);
   // Somebody may have put a password where it does not belong: it must not come out in a log.
-  const found =
-    path.startsWith('spec.credentials') && path !== 'spec.credentials.applicationUser' ? kindOf(value) : show(value);
+  const found = path === 'spec.credentials' ? kindOf(value) : show(value);
   const where = locate(issue.path, 'value');
   const isMapExpected = issue.code === 'invalid_type' && issue.expected === 'object';
   const [expected = '', ...advice] = (isMapExpected ? 'a map of fields' : issue.message).split('; ');
-  const hint = advice.join('; ') || quotingHint(issue, value);
+  const hint = advice.join('; ') || slipHint(issue, value);
   if (issue.code === 'custom' && issue.params?.['refused'] === true) {
     return [{ code: 'REFUSED_VARIABLE', path, message: expected, expected: 'it left out', found, hint, where }];
   }
@@ -188,9 +212,13 @@ function problemsOf(issue: z.core.$ZodIssue, input: unknown, locate: Locate): Pr
   ];
 }
 
-/** YAML reads 8.4 as a number and "3" as text: the most common slip, and an easy one to mend. */
-function quotingHint(issue: z.core.$ZodIssue, value: unknown): string | undefined {
+/** For the commonest slips. YAML reads 8.4 as a number and "3" as text. */
+function slipHint(issue: z.core.$ZodIssue, value: unknown): string | undefined {
   if (value === null && issue.code === 'invalid_union') return 'to switch it on, write true';
+  if (issue.code === 'invalid_value' && typeof value === 'string') {
+    const meant = nearest(value, issue.values.map(String));
+    return meant === undefined ? undefined : `did you mean "${meant}"?`;
+  }
   if (issue.code !== 'invalid_type') return undefined;
   if (issue.expected === 'string' && ['number', 'boolean'].includes(typeof value))
     return `write it in quotes: "${String(value)}"`;
@@ -200,18 +228,26 @@ function quotingHint(issue: z.core.$ZodIssue, value: unknown): string | undefine
     : undefined;
 }
 
+const NO_PASSWORDS =
+  'passwords are not kept in this file: Baton makes them, or reads the Secret that credentials.secretName names';
+
 function unknownField(path: Path, locate: Locate): Problem {
   const name = String(path.at(-1));
   const siblings = Object.keys(fieldAt(path.slice(0, -1))?.properties ?? {});
   const expected = siblings.join(', ');
   const meant = nearest(name, siblings) ?? elsewhere(name);
+  const hint = /password/i.test(name)
+    ? NO_PASSWORDS
+    : meant === undefined
+      ? `known here: ${expected}`
+      : `did you mean "${meant}"?`;
   return {
     code: 'UNKNOWN_FIELD',
-    path: path.map(String).join('.'),
+    path: dotted(path),
     message: 'unknown field',
     expected,
     found: name,
-    hint: meant === undefined ? `known here: ${expected}` : `did you mean "${meant}"?`,
+    hint,
     where: locate(path, 'key'),
   };
 }
@@ -224,26 +260,20 @@ function elsewhere(name: string): string | undefined {
   return same.length === 1 ? same[0]?.[0] : undefined;
 }
 
-function refuseDuplicates(document: Document, locate: Locate): void {
+/** Of a key given twice one would be lost, and one named __proto__ would be lost on the way: neither goes unsaid. */
+function refuseLostKeys(document: Document, place: (offset: number) => string): void {
   const problems: Problem[] = [];
   const walk = (node: unknown, path: Path): void => {
+    if (path.length > MAX_DEPTH) return;
     if (isSeq(node)) node.items.forEach((item, index) => walk(item, [...path, index]));
     if (!isMap(node)) return;
     const seen = new Set<string>();
     for (const { key, value } of node.items) {
       const name = keyOf(key);
       const here = [...path, name];
-      if (seen.has(name) && name !== '<<') {
-        problems.push({
-          code: 'DUPLICATE_FIELD',
-          path: here.map(String).join('.'),
-          message: 'given more than once',
-          expected: 'the field once',
-          found: 'it again',
-          hint: 'keep one of them',
-          where: locate(here, 'key'),
-        });
-      }
+      const where = place((key as Node).range?.[0] ?? 0);
+      if (name === '__proto__') problems.push({ ...LOST_NAME, path: dotted(here), where });
+      else if (seen.has(name) && name !== '<<') problems.push({ ...GIVEN_TWICE, path: dotted(here), where });
       seen.add(name);
       walk(value, here);
     }
@@ -252,14 +282,29 @@ function refuseDuplicates(document: Document, locate: Locate): void {
   if (problems.length > 0) throw new ResourceError(problems as Problems);
 }
 
-/** The place of a path, or of its nearest ancestor that the text has. The last of keys of one name is taken. */
-function whereIs(document: Document, path: Path, part: 'key' | 'value', file: string, lines: LineCounter): string {
+const GIVEN_TWICE = {
+  code: 'DUPLICATE_FIELD',
+  message: 'given more than once',
+  expected: 'the field once',
+  found: 'it again',
+  hint: 'keep one of them',
+} as const;
+const LOST_NAME = {
+  code: 'UNKNOWN_FIELD',
+  message: 'unknown field',
+  expected: 'another name',
+  found: '__proto__',
+  hint: 'remove it',
+} as const;
+
+/** Where in the text a path stands, or its nearest ancestor that the text has. */
+function offsetOf(document: Document, path: Path, part: 'key' | 'value'): number {
   let node: unknown = document.contents;
   let offset = (node as Node | null)?.range?.[0] ?? 0;
   for (const [index, step] of path.entries()) {
     if (isAlias(node)) node = node.resolve(document);
     const next = isMap(node)
-      ? node.items.findLast(({ key }) => keyOf(key) === String(step))
+      ? node.items.find(({ key }) => keyOf(key) === String(step))
       : isSeq(node)
         ? node.items[Number(step)]
         : undefined;
@@ -269,11 +314,14 @@ function whereIs(document: Document, path: Path, part: 'key' | 'value', file: st
     offset = (target as Node).range?.[0] ?? offset;
     node = isPair(next) ? next.value : next;
   }
-  const { line, col } = lines.linePos(offset);
-  return `${file}:${line}:${col}`;
+  return offset;
 }
 
 const keyOf = (key: unknown): string => String(isScalar(key) ? key.value : key);
+
+/** `spec.storage.size`; a name that is not a plain word is quoted, on one line and short. */
+const dotted = (path: Path): string =>
+  path.map((step) => (/^[\w-]{1,64}$/.test(String(step)) ? String(step) : show(String(step)))).join('.');
 
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -291,18 +339,19 @@ function valueAt(value: unknown, path: Path): unknown {
 function kindOf(value: unknown): string {
   if (value === undefined || value === null) return 'nothing';
   if (Array.isArray(value)) return 'a list';
-  return typeof value === 'object' ? 'a map' : `a ${typeof value === 'string' ? 'text' : typeof value}`;
+  return typeof value === 'object' ? 'a map' : typeof value === 'string' ? 'text' : `a ${typeof value}`;
 }
 
 /** A value in a message: short, on one line. */
 function show(value: unknown): string {
-  if (value === undefined || value === null || typeof value === 'object') return kindOf(value);
-  const shown = typeof value === 'string' ? JSON.stringify(value) : String(value as number | boolean | bigint);
+  if (typeof value === 'number') return String(value);
+  if (typeof value !== 'string' && typeof value !== 'boolean') return kindOf(value);
+  const shown = JSON.stringify(value);
   return shown.length <= 60 ? shown : `${shown.slice(0, 56)}…${typeof value === 'string' ? '"' : ''}`;
 }
 
 const firstLine = (error: unknown): string =>
-  (error instanceof Error ? error.message : String(error)).split('\n', 1)[0] ?? '';
+  (error instanceof Error ? error.message : String(error)).split('\n', 1)[0]?.slice(0, 120) ?? '';
 const lowerFirst = (sentence: string): string => sentence.slice(0, 1).toLowerCase() + sentence.slice(1);
 
 /** In the order of the text, by line and then column. */

@@ -1,5 +1,4 @@
-const SUFFIX: Record<string, number> = {
-  m: 1e-3,
+const SUFFIX: Readonly<Record<string, number>> = {
   '': 1,
   k: 1e3,
   M: 1e6,
@@ -15,14 +14,8 @@ const SUFFIX: Record<string, number> = {
   Ei: 2 ** 60,
 };
 
-/**
- * The value of a Kubernetes quantity ("10Gi", "1.5G", "1e9", "500m"), in bytes for sizes and whole units for others.
- * Undefined if it is none.
- */
-export function quantityBytes(quantity: string): number | undefined {
-  const match = /^(\d{1,18}(?:\.\d{0,9})?|\.\d{1,9})(?:([eE][+-]?\d{1,2})|([mkMGTPE]|[KMGTPE]i))?$/.exec(quantity);
-  if (match === null) return undefined;
-  const [, number = '', exponent = '', suffix = ''] = match;
-  const value = Number(number + exponent) * (SUFFIX[suffix] ?? Number.NaN);
-  return Number.isFinite(value) ? value : undefined;
+/** The bytes of a size in Kubernetes' notation ("10Gi", "1.5G", "500"), or undefined if it is none. */
+export function quantityBytes(size: string): number | undefined {
+  const match = /^(\d+(?:\.\d+)?)([KMGTPE]i|[kMGTPE])?$/.exec(size);
+  return match === null ? undefined : Number(match[1]) * (SUFFIX[match[2] ?? ''] ?? Number.NaN);
 }

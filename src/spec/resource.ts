@@ -63,9 +63,7 @@ const METADATA = z
 
 const REPLICAS_EXPECTED = `a whole number from 1 to ${MAX_REPLICAS}`;
 const replicasError = ({ input }: { input: unknown }) =>
-  input === 0
-    ? `${REPLICAS_EXPECTED}; "baton stop" stops every member and keeps the data`
-    : `${REPLICAS_EXPECTED}; it counts every member, the primary included`;
+  input === 0 ? `${REPLICAS_EXPECTED}; to stop every member and keep the data, run "baton stop"` : REPLICAS_EXPECTED;
 
 const DURABILITY = z
   .strictObject({
@@ -77,7 +75,7 @@ const DURABILITY = z
     powerLoss: flag()
       .default(false)
       .describe(
-        'Whether an acknowledgement must also survive the power loss of all machines at once: replicas then sync their relay log for every write, which halves the write rate.',
+        'Whether an acknowledgement must also survive a power cut of the machine that gave it: replicas then sync their relay log for every write, which halves the write rate.',
       ),
   })
   .prefault({})
@@ -89,7 +87,7 @@ const variables = (roleSpecific: boolean) =>
     .record(z.string(), z.union([z.string(), z.number(), z.boolean()], { error: VALUE_EXPECTED }), {
       error: 'a map of MySQL variables to values',
     })
-    .superRefine(checkVariables(roleSpecific))
+    .superRefine(checkVariables(roleSpecific), { when: () => true })
     .transform(normaliseNames)
     .prefault({});
 
@@ -115,7 +113,9 @@ const MYSQL = z
       .describe('Container image that has mysqld. Left out, mysql:VERSION, or mysql:8.4.')
       .meta(kubernetesOnly),
     config: variables(false)
-      .describe('MySQL variables for every member, as in the [mysqld] part of my.cnf.')
+      .describe(
+        'MySQL variables for every member, as in the [mysqld] part of my.cnf. A few, such as lower_case_table_names, count only when the data is first made.',
+      )
       .meta({ 'x-baton-open': true }),
     primaryConfig: variables(true)
       .describe(
@@ -131,21 +131,17 @@ const MYSQL = z
   .prefault({})
   .describe('Which MySQL, and how it is set up.');
 
-const QUANTITY = 'a Kubernetes quantity, such as "10Gi"';
-const quantity = () =>
-  text(QUANTITY).superRefine((value, context) => {
-    const bytes = quantityBytes(value);
-    if (bytes === undefined) context.addIssue({ code: 'custom', message: QUANTITY });
-    else if (bytes < 1024 ** 3) {
-      context.addIssue({ code: 'custom', message: 'at least 1Gi; an empty MySQL with its binary logs needs it' });
-    }
+const SIZE = 'a size of at least 1Gi, such as "10Gi"';
+const size = () =>
+  text(SIZE, /^\d+(\.\d+)?([KMGTPE]i|[kMGTPE])?$/, 32).superRefine((value, context) => {
+    if ((quantityBytes(value) ?? 0) < 2 ** 30) context.addIssue({ code: 'custom', message: SIZE });
   });
 
 const STORAGE = z
   .strictObject({
-    size: quantity()
+    size: size()
       .default('10Gi')
-      .describe('Size of each member’s volume. It may grow where the storage class allows it; it cannot shrink.')
+      .describe('Size of the volume of each member. It may grow where the storage class allows it; it cannot shrink.')
       .meta(kubernetesOnly),
     className: text('the name of a StorageClass', /^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$/, 253)
       .optional()
@@ -168,8 +164,10 @@ const STORAGE = z
   .prefault({})
   .describe('Where the data is.');
 
+const QUANTITY = /^(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+|[numkMGTPE]|[KMGTPE]i)?$/;
+const AMOUNT = 'a quantity, such as "500m" or 2';
 const amounts = () =>
-  z.record(z.string(), z.union([z.string(), z.number()], { error: 'a quantity, such as "500m" or 2' }), {
+  z.record(z.string(), z.union([text(AMOUNT, QUANTITY), z.number()], { error: AMOUNT }), {
     error: 'a map such as {cpu: 500m, memory: 1Gi}',
   });
 
@@ -185,7 +183,7 @@ const RESOURCES = z
       .meta({ 'x-baton-open': true }),
   })
   .optional()
-  .describe('Compute resources of each member’s container, as in a Pod.')
+  .describe('Compute resources of the container of each member, as in a Pod.')
   .meta(kubernetesOnly);
 
 const RESERVED_USERS = /^(root|mysql\..*|baton.*)$/;

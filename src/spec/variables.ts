@@ -9,71 +9,73 @@ import type { z } from 'zod';
 
 export type VariableValue = string | number | boolean;
 
-/** Why Baton sets a variable itself: the first pattern that matches a bare name decides. */
-const OWNED: readonly (readonly [pattern: RegExp, why: string])[] = [
-  [/^(gtid_mode|enforce_gtid_consistency|gtid_purged|gtid_executed|gtid_next)$/, 'every decision rests on GTID sets'],
-  [
-    /^(server_id|server_id_bits|server_uuid|replicate_same_server_id)$/,
+/** What Baton sets itself (`*` stands for any ending), and why it is not the user's to set. */
+export const OWNED_VARIABLES: readonly { readonly names: readonly string[]; readonly why: string }[] = [
+  owned('every decision rests on GTID sets', 'gtid_mode enforce_gtid_consistency gtid_purged gtid_executed gtid_next'),
+  owned(
     'it is how members and their acknowledgements are told apart',
-  ],
-  [
-    /^(super_read_only|read_only|offline_mode|innodb_read_only|transaction_read_only)$/,
+    'server_id server_id_bits server_uuid replicate_same_server_id',
+  ),
+  owned(
     'Baton opens the primary and keeps every other member closed',
-  ],
-  [/^replica_start$/, 'a member starts closed, and follows when Baton says so'],
-  [/^(rpl_semi_sync_.*|rpl_stop_replica_timeout)$/, 'spec.durability decides what a commit waits for'],
-  [
-    /^(log_bin|log_bin_index|log_bin_basename|log_replica_updates|sql_log_bin|binlog_error_action|binlogging_impossible_mode)$/,
+    'super_read_only read_only offline_mode innodb_read_only transaction_read_only',
+  ),
+  owned('a member starts closed, and follows when Baton says so', 'skip_replica_start'),
+  owned('spec.durability decides what a commit waits for', 'rpl_semi_sync_* rpl_stop_replica_timeout'),
+  owned('spec.durability.powerLoss decides', 'sync_relay_log sync_relay_log_info'),
+  owned('a commit that was acknowledged must be on disk', 'sync_binlog innodb_flush_log_at_trx_commit'),
+  owned(
     'every member has a binary log of all it executed, so that any can become the primary',
-  ],
-  [/^(binlog_format|replica_type_conversions)$/, 'replicas repeat rows, not statements, so that members stay equal'],
-  [
-    /^(replicate_.*|binlog_do_db|binlog_ignore_db)$/,
-    'a filtered replica could not become the primary without losing rows, and its checksum would differ',
-  ],
-  [/^(binlog_expire_logs_.*|expire_logs_days)$/, 'Baton purges binary logs, never one that a member still needs'],
-  [/^(sync_binlog|innodb_flush_log_at_trx_commit)$/, 'a commit that was acknowledged must be on disk'],
-  [/^(sync_relay_log|sync_relay_log_info)$/, 'spec.durability.powerLoss decides'],
-  [/^(binlog_order_commits|replica_preserve_commit_order|replica_parallel_type)$/, 'members must commit in one order'],
-  [
-    /^(relay_log|relay_log_.*|source_info_.*|sync_source_info|max_relay_log_size)$/,
+    'log_bin log_bin_index log_bin_basename sql_log_bin log_replica_updates binlog_error_action binlogging_impossible_mode',
+  ),
+  owned('replicas repeat rows, not statements, so that members stay equal', 'binlog_format'),
+  owned(
+    'a filtered replica lacks rows, so it could not become the primary without losing them',
+    'replicate_* binlog_do_db binlog_ignore_db',
+  ),
+  owned('Baton purges binary logs, never one that a member still needs', 'binlog_expire_logs_* expire_logs_days'),
+  owned('members commit in one order', 'binlog_order_commits replica_preserve_commit_order replica_parallel_type'),
+  owned(
     'what a replica received and acknowledged must be there after a restart',
-  ],
-  [
-    /^(replica_skip_errors|sql_replica_skip_counter|replica_exec_mode|init_replica|init_file)$/,
+    'relay_log relay_log_* source_info_* sync_source_info',
+  ),
+  owned(
     'it would make members differ',
-  ],
-  [
-    /^(replica_net_timeout|source_retry_count|master_retry_count)$/,
-    'spec.detection decides how soon silence is noticed',
-  ],
-  [
-    /^(port|port_open_timeout|socket|bind_address|admin_(address|port)|create_admin_listener_thread|networking|mysqlx_(port|socket|bind_address|port_open_timeout)|report_(host|port|user|password))$/,
-    'Baton gives members their addresses; spec.endpoints are yours to choose',
-  ],
-  [
-    /^(datadir|innodb_(data_home_dir|log_group_home_dir|undo_directory|directories|doublewrite_dir|temp_tablespaces_dir)|pid_file|log_error)$/,
-    'Baton gives each member its own directory; spec.storage says where',
-  ],
-  [
-    /^(basedir|plugin_dir|lc_messages_dir|character_sets_dir|user|chroot|daemonize|defaults_.*|no_defaults|initialize.*|upgrade|help|verbose|validate_config|print_defaults|bootstrap|console|gdb|install.*|remove|local_service|standalone)$/,
+    'replica_skip_errors sql_replica_skip_counter replica_exec_mode init_replica init_file',
+  ),
+  owned('spec.detection decides how soon silence is noticed', 'replica_net_timeout source_retry_count'),
+  owned(
+    'Baton gives members their addresses; spec.endpoints holds the ones for clients',
+    'port port_open_timeout socket bind_address admin_address admin_port create_admin_listener_thread skip_networking report_*',
+  ),
+  owned(
+    'Baton gives each member a directory of its own; spec.storage says where',
+    'datadir innodb_data_home_dir innodb_log_group_home_dir innodb_undo_directory innodb_directories innodb_doublewrite_dir innodb_temp_tablespaces_dir pid_file log_error',
+  ),
+  owned(
     'it is how Baton starts mysqld; spec.mysql says which',
-  ],
-  [/^(persisted_globals_load|persist_only_.*)$/, 'Baton keeps runtime changes with SET PERSIST'],
-  [
-    /^(grant_tables|require_secure_transport)$/,
+    'basedir plugin_dir lc_messages_dir character_sets_dir user chroot daemonize defaults_* no_defaults initialize initialize_insecure upgrade help verbose validate_config print_defaults console gdb install install_manual remove local_service standalone keyring_migration_*',
+  ),
+  owned('Baton keeps runtime changes with SET PERSIST', 'persisted_globals_load persist_only_*'),
+  owned(
     'Baton and the replicas must be able to log in, and nobody without a password',
-  ],
-  [
-    /^(plugin_load|clone|clone_valid_donor_list|group_replication.*|ndb.*)$/,
-    'Baton loads the plugins that the cluster needs (plugin_load_add adds to them)',
-  ],
-  [/^(performance_schema|terminology_use_previous)$/, 'Baton observes members through it'],
-  [
-    /^(innodb_force_recovery|innodb_force_load_corrupted|tc_heuristic_recover)$/,
-    'it gives up rows that were acknowledged; rebuild the member instead',
-  ],
+    'skip_grant_tables require_secure_transport',
+  ),
+  owned(
+    'Baton loads the plugins that the cluster needs; plugin_load_add adds to them',
+    'plugin_load clone clone_valid_donor_list group_replication group_replication_* ndbcluster',
+  ),
+  owned("the endpoints speak MySQL's classic protocol only", 'mysqlx mysqlx_*'),
+  owned('Baton observes members through it', 'performance_schema terminology_use_previous'),
+  owned(
+    'it gives up rows that were acknowledged; a broken member is rebuilt instead',
+    'innodb_force_recovery innodb_force_load_corrupted tc_heuristic_recover',
+  ),
 ];
+
+function owned(why: string, names: string): { names: string[]; why: string } {
+  return { why, names: names.split(' ') };
+}
 
 /** Cannot be changed while mysqld runs (9.x, tried one by one), so not with the role. Owned ones are not repeated here. */
 const STATIC = new RegExp(
@@ -106,11 +108,13 @@ function bareName(name: string): string {
   return bare.replaceAll('slave', 'replica').replaceAll('master', 'source');
 }
 
+const OWNED = OWNED_VARIABLES.flatMap(({ names, why }) => names.map((name) => ({ bare: bareName(name), why })));
+
 /** Why Baton sets a variable itself, or undefined if it is the user's. */
-export const whyOwned = (name: string): string | undefined => {
-  const bare = bareName(name);
-  return OWNED.find(([pattern]) => pattern.test(bare))?.[1];
-};
+export function whyOwned(name: string): string | undefined {
+  const wanted = bareName(name);
+  return OWNED.find(({ bare }) => (bare.endsWith('*') ? wanted.startsWith(bare.slice(0, -1)) : wanted === bare))?.why;
+}
 
 /** Whether mysqld reads a variable only when it starts. */
 export const isStatic = (name: string): boolean => STATIC.test(bareName(name));
@@ -134,7 +138,7 @@ function refusal(name: string, value: VariableValue, roleSpecific: boolean): str
   if (!NAME.test(normaliseName(name)) || name.length > 128)
     return 'not the name of a MySQL variable; write one, such as max_connections';
   const why = whyOwned(name);
-  if (why !== undefined) return `Baton sets this itself; ${why}: remove it`;
+  if (why !== undefined) return `Baton sets this itself: ${why}; remove it`;
   if (roleSpecific && isStatic(name))
     return 'mysqld reads this only when it starts, but roles change while it runs; move it to spec.mysql.config';
   // oxlint-disable-next-line no-control-regex -- a line break would smuggle another option into the file
