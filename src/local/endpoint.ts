@@ -119,6 +119,7 @@ interface Tenant {
   /** Once `bound`, for ever; before, the one that is being tried. */
   upstream: Upstream | undefined;
   bound: boolean;
+  draining: boolean;
   lastFailure: string | undefined;
 }
 
@@ -148,6 +149,7 @@ export class Endpoint {
   #upstreams: Upstream[] = [];
   #reason = 'the cluster is starting';
   #held: string | undefined;
+  #stopped = false;
   #closed: Promise<void> | undefined;
 
   /** All whose client socket exists, those that are over included. */
@@ -163,6 +165,7 @@ export class Endpoint {
   #refused = 0;
   #open = 0;
   #refusalLogged = false;
+  #logged = '';
 
   /**
    * Listens; until the first `point` connections wait.
@@ -206,11 +209,12 @@ export class Endpoint {
 
   /**
    * Leads elsewhere, at once. Connections to backends that stay are untouched; others end (see `graceMs`). A higher epoch
-   * ends a `hold` and any `drain`: what they were for is over.
+   * ends a `hold` and any `drain`: what they were for is over. May be called as often as one likes with the same target.
    */
   point(target: EndpointTarget): void {
-    if (this.#closed !== undefined) return;
-    const { epoch, backends } = target;
+    const { epoch, backends, graceMs = 0 } = target;
+    if (!Number.isSafeInteger(epoch)) throw new TypeError(`an epoch is an integer, not ${epoch}`);
+    if (this.#stopped) return;
     if (epoch < this.#epoch) {
       this.#log({ event: 'endpoint.stale-target-ignored', endpoint: this.#name, epoch, highest: this.#epoch });
       return;
@@ -219,20 +223,21 @@ export class Endpoint {
     this.#epoch = epoch;
     this.#reason = target.reason ?? 'no server is ready';
     this.#upstreams = backends.map((backend) => this.#upstreamOf(backend));
-    this.#refusalLogged = false;
-    this.#log({ event: 'endpoint.pointed', endpoint: this.#name, epoch, backends: backends.map((b) => b.ordinal) });
-    this.#leave(target.graceMs ?? 0);
+    this.#logTarget();
+    this.#leave(graceMs);
     this.#pump();
   }
 
   /** From now on new connections wait, for `reason`; existing ones go on. For a switchover: hold, drain, point. */
   hold(reason: string): void {
     this.#held = reason;
+    this.#log({ event: 'endpoint.held', endpoint: this.#name, why: reason });
     for (const tenant of this.#tenants) if (tenant.connection.state === 'reaching') this.#requeue(tenant);
   }
 
   /** Ends a `hold` and any `drain` (a switchover that was called off): those that wait are connected. */
   release(): void {
+    this.#log({ event: 'endpoint.released', endpoint: this.#name });
     this.#endHold();
     this.#pump();
   }
@@ -266,7 +271,12 @@ export class Endpoint {
     return this.#closed;
   }
 
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
   async #close(): Promise<void> {
+    this.#stopped = true;
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     clearTimeout(this.#retry);
     this.#drains.abort();
@@ -295,12 +305,17 @@ export class Endpoint {
       deadline: undefined,
       upstream: undefined,
       bound: false,
+      draining: false,
       lastFailure: undefined,
     };
     this.#connections.add(connection);
     this.#tenants.add(tenant);
     if (this.#tenants.size - this.#open > this.#maxWaiting) {
-      this.#refuse(tenant, TOO_MANY_WAIT, `${this.#maxWaiting} connections already wait: ${this.#why(tenant)}`);
+      this.#refuse(
+        tenant,
+        TOO_MANY_WAIT,
+        `${this.#maxWaiting} connections already wait for the ${this.#name}: ${this.#why(tenant)}`,
+      );
       return;
     }
     tenant.deadline = setTimeout(() => this.#giveUp(tenant), this.#waitMs);
@@ -311,7 +326,7 @@ export class Endpoint {
   /** Gives servers to those that wait, as far as there are any. */
   #pump(): void {
     clearTimeout(this.#retry);
-    if (this.#held !== undefined || this.#closed !== undefined) return;
+    if (this.#held !== undefined || this.#stopped) return;
     const nowMs = performance.now();
     for (const tenant of this.#queue) {
       const upstream = this.#choose(nowMs);
@@ -378,7 +393,9 @@ export class Endpoint {
     this.#queue.delete(tenant);
     this.#tenants.delete(tenant);
     if (tenant.bound) this.#open--;
-    if (tenant.upstream !== undefined) tenant.upstream[tenant.bound ? 'bound' : 'reaching']--;
+    if (tenant.upstream === undefined) return;
+    tenant.upstream[tenant.bound ? 'bound' : 'reaching']--;
+    if (!tenant.bound) this.#pump(); // it may have been the one that tried for the others
   }
 
   #giveUp(tenant: Tenant): void {
@@ -401,6 +418,15 @@ export class Endpoint {
     return tenant.lastFailure ?? 'no server answers';
   }
 
+  #logTarget(): void {
+    const backends = this.#upstreams.map(({ backend }) => `${backend.ordinal}@${backend.host}:${backend.port}`);
+    const target = { epoch: this.#epoch, backends, ...(backends.length === 0 && { reason: this.#reason }) };
+    if (JSON.stringify(target) === this.#logged) return;
+    this.#logged = JSON.stringify(target);
+    this.#refusalLogged = false;
+    this.#log({ event: 'endpoint.pointed', endpoint: this.#name, ...target });
+  }
+
   #upstreamOf(backend: Backend): Upstream {
     const { ordinal, host, port } = backend;
     const known = this.#upstreams.find(({ backend: b }) => b.ordinal === ordinal && b.host === host && b.port === port);
@@ -416,7 +442,7 @@ export class Endpoint {
     for (const tenant of this.#tenants) {
       if (tenant.upstream === undefined || this.#upstreams.includes(tenant.upstream)) continue;
       if (tenant.connection.state === 'reaching') this.#requeue(tenant);
-      else leaving.push(tenant);
+      else if (graceMs === 0 || !tenant.draining) leaving.push(tenant);
     }
     void this.#drain(leaving, graceMs);
   }
@@ -433,6 +459,7 @@ export class Endpoint {
     const endMs = performance.now() + graceMs;
     const settleMs = endMs - SETTLE_MS;
     const remaining = new Set(leaving);
+    for (const tenant of leaving) tenant.draining = true;
     for (;;) {
       const nowMs = performance.now();
       for (const tenant of remaining) {
@@ -446,7 +473,10 @@ export class Endpoint {
       if (remaining.size === 0) break;
       await sleep(DRAIN_TICK_MS);
       if (!signal.aborted) continue;
-      for (const { connection } of remaining) if (connection.state === 'bound') connection.deafen(false);
+      for (const tenant of remaining) {
+        tenant.draining = false;
+        if (tenant.connection.state === 'bound') tenant.connection.deafen(false);
+      }
       break;
     }
     return { closed: leaving.length - remaining.size };
