@@ -87,8 +87,8 @@ export interface ServerView {
   readonly sealed: boolean;
   readonly executed: GtidSet;
   readonly purged: GtidSet;
-  /** False only when both read_only and super_read_only are off. */
-  readonly readOnly: boolean;
+  /** closed: read_only and super_read_only both read 1; open: both 0; ajar: in between, or a SET that is pending. */
+  readonly access: 'closed' | 'ajar' | 'open';
   readonly source: SourceView;
   /** Null if no replication is configured. */
   readonly replica: ReplicaView | null;
@@ -137,6 +137,7 @@ export interface Wanted {
   readonly mode: DurabilityMode;
   readonly required: number;
   readonly limits: Limits;
+  readonly readIncludesPrimary: 'whenAlone' | 'always' | 'never';
 }
 
 export interface SwitchoverRequest {
@@ -153,6 +154,8 @@ export interface View {
   readonly members: readonly MemberView[];
   readonly barrier: BarrierView | null;
   readonly switchover: SwitchoverRequest | null;
-  /** The ordinals of members that someone asked to restart. */
-  readonly restarts: readonly number[];
+  /** Processes that someone asked to be replaced, one after the other. */
+  readonly restarts: readonly { readonly ordinal: number; readonly process: ProcessId }[];
+  /** Connections still open at the primary endpoint while it drains; null where the platform can't tell. */
+  readonly openConnections: number | null;
 }

@@ -3,7 +3,7 @@
  * nothing about replication.
  */
 import type { ClusterRecord } from '../cluster/record.ts';
-import type { Act } from '../cluster/decision.ts';
+import type { MemberAct } from '../cluster/decision.ts';
 import type { Contact, HostView, ProcessId } from '../cluster/view.ts';
 
 /** The only source of time, waiting and randomness in the inner rings. */
@@ -14,6 +14,8 @@ export interface Clock {
   wallTime(): Date;
   /** Resolves after `ms`, or at once when the signal aborts; never rejects. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** Aborts after `ms`. */
+  deadline(ms: number): AbortSignal;
   /** A random UUID. */
   uuid(): string;
 }
@@ -38,6 +40,8 @@ export interface MemberHosts {
   start(ordinal: number): Promise<void>;
   /** SIGKILL to exactly this process; a no-op if it is gone. The platform starts a wanted member again by itself. */
   kill(ordinal: number, process: ProcessId): Promise<void>;
+  /** Stops exactly this process, orderly, and starts the member again; only for a replica. */
+  restart(ordinal: number, process: ProcessId): Promise<void>;
   /** Stops a member for good, keeping its data. Resolves when the process is gone. */
   retire(ordinal: number): Promise<void>;
   /**
@@ -54,10 +58,13 @@ export interface MemberHosts {
 
 /** One member's way in by SQL. Holds the member's lock in one session. */
 export interface MemberLink {
-  /** Never rejects; answers within `deadlineMs`. */
+  /**
+   * Answers within about `deadlineMs`: silent, if the server has not by then; what it answers later counts the next time.
+   * Rejects only with SupersededError.
+   */
   observe(deadlineMs: number): Promise<Contact>;
   /** Carries out an act in the very session that `act.session` names; rejects with why it failed. */
-  perform(act: Act, signal: AbortSignal): Promise<void>;
+  perform(act: MemberAct, signal: AbortSignal): Promise<void>;
   /** Called when the session breaks. */
   onBroken(listener: () => void): void;
   close(): Promise<void>;
@@ -74,6 +81,8 @@ export interface EndpointTarget {
 
 export interface Endpoints {
   point(primary: EndpointTarget, read: EndpointTarget): void;
+  /** Connections open at the primary endpoint; null if the platform can't tell. */
+  openConnections(): number | null;
 }
 
 export interface JournalEntry {

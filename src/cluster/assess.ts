@@ -1,0 +1,71 @@
+/** Small predicates on what was seen, each named as the documentation names it. */
+import type { GtidSet } from '../gtid/gtid-set.ts';
+import type { Answering } from './plan.ts';
+import type { Acker, ClusterRecord } from './record.ts';
+import type { MemberView, ServerView, View } from './view.ts';
+
+/** All that a member holds: applied, or received and to be applied. */
+export function rowsOf(server: ServerView): GtidSet {
+  return server.replica === null ? server.executed : server.executed.union(server.replica.received);
+}
+
+export function hasUnapplied(server: ServerView): boolean {
+  return server.replica !== null && !server.executed.contains(server.replica.received);
+}
+
+/**
+ * What a member has that the primary's history lacks. The history is what the primary executed and whatever is
+ * numbered by its own server_uuid: it wrote that, and may wait for its acknowledgement still.
+ */
+export function errantRows(server: ServerView, primary: ServerView): GtidSet {
+  return rowsOf(server).subtract(primary.executed).withoutSource(primary.serverUuid);
+}
+
+/** Whether the primary has purged binlogs that this member would need. */
+export function lacksPurged(server: ServerView, primary: ServerView): boolean {
+  return !rowsOf(server).contains(primary.purged);
+}
+
+/** Its receiver is stopped in this session, or it has none. */
+export function isSealed(server: ServerView): boolean {
+  return server.sealed || server.replica === null;
+}
+
+/** Whether its receiver is set up for this primary, running or trying to. */
+export function follows(server: ServerView, primary: MemberView): boolean {
+  const { replica } = server;
+  return (
+    replica !== null &&
+    replica.sourceHost === primary.host &&
+    replica.sourcePort === primary.port &&
+    replica.receiver !== 'off' &&
+    !server.sealed
+  );
+}
+
+/** Whether its receiver is connected to the primary, of this very incarnation. */
+export function attached(server: ServerView, primary: MemberView, primaryUuid: string): boolean {
+  return follows(server, primary) && server.replica?.receiver === 'on' && server.replica.sourceUuid === primaryUuid;
+}
+
+export function applierBroken(server: ServerView): boolean {
+  return server.replica !== null && server.replica.applierError !== '';
+}
+
+/** The acker that this member is, if it is one, in this incarnation; power loss makes another one of it. */
+export function ackerOf(answering: Answering, record: ClusterRecord, view: View): Acker | null {
+  const { member, server } = answering;
+  const acker = record.ackers.find((one) => one.ordinal === member.ordinal && one.serverUuid === server.serverUuid);
+  if (acker === undefined) return null;
+  return view.wanted.limits.powerLoss || acker.bootId === member.bootId ? acker : null;
+}
+
+/** How many of S must be sealed, or seen, so that nothing can be, or was, acknowledged without one of them. */
+export function enoughAckers(record: ClusterRecord): number {
+  return record.ackers.length - record.required + 1;
+}
+
+export function names(members: readonly { ordinal: number }[]): string {
+  if (members.length === 0) return 'none';
+  return members.map((member) => `member ${member.ordinal}`).join(', ');
+}

@@ -1,0 +1,90 @@
+/**
+ * The brain. From what was seen to what is to be done, and why; nothing else. The order of the cases is the order of
+ * docs/clustering.md.
+ */
+import { NO_MEMORY, type Decision, type Memory } from './decision.ts';
+import { create } from './create.ts';
+import { failOver } from './fail-over.ts';
+import { openPrimary } from './opening.ts';
+import { Plan, heard } from './plan.ts';
+import { judgePrimary } from './primary.ts';
+import { tend } from './tend.ts';
+import type { View } from './view.ts';
+
+export function decide(view: View, memory: Memory = NO_MEMORY): Decision {
+  const plan = new Plan(view, memory);
+  startMembers(plan);
+  if (!refuseForeign(plan)) return plan.decision();
+  if (view.record.primary === null) {
+    create(plan);
+    return plan.decision();
+  }
+  fenceDeposed(plan);
+  const verdict = judgePrimary(plan, view.record.primary);
+  switch (verdict.kind) {
+    case 'serving':
+    case 'opening':
+      tend(plan, verdict);
+      break;
+    case 'closed':
+      openPrimary(plan, verdict);
+      break;
+    case 'gone':
+      failOver(plan, verdict.why);
+      break;
+    case 'doubtful':
+      plan.state = 'degraded';
+      plan.reason = verdict.why;
+      plan.primary = { members: [view.record.primary.ordinal], hold: true, reason: verdict.why };
+      plan.soon(50);
+      break;
+    default:
+      verdict satisfies never;
+  }
+  return plan.decision();
+}
+
+/** Every wanted member runs; it comes up closed, so starting one is never wrong. */
+function startMembers(plan: Plan): void {
+  for (const member of plan.view.members) {
+    if (plan.wanted(member.ordinal) && member.process.kind === 'absent') {
+      plan.act(member, { kind: 'start' }, 'the resource asks for it');
+      plan.report(member, 'starting');
+    }
+  }
+}
+
+/** Invariant 10: data that has seen a higher epoch than the record, or another cluster, is left alone. */
+function refuseForeign(plan: Plan): boolean {
+  const { record } = plan;
+  for (const { member, server } of plan.answering()) {
+    const row = server.epochRow;
+    if (row === null || row.clusterId !== record.clusterId || row.epoch <= record.epoch) continue;
+    plan.state = 'lost';
+    plan.reason =
+      `member ${member.ordinal} has seen epoch ${row.epoch}, but the record says ${record.epoch}: the record is older ` +
+      `than the data (was it restored from a copy?). Nothing is touched. Bring the newest record back.`;
+    plan.primary = { members: [], hold: false, reason: plan.reason };
+    plan.read = plan.primary;
+    return false;
+  }
+  return true;
+}
+
+/** A primary that was given up is killed wherever it still runs; the seals hold meanwhile (invariant 1). */
+function fenceDeposed(plan: Plan): void {
+  const { deposed } = plan.before;
+  if (deposed === null) return;
+  const member = plan.member(deposed.ordinal);
+  const running =
+    member?.process.kind === 'running' &&
+    member.process.id.pid === deposed.process.pid &&
+    member.process.id.startTime === deposed.process.startTime;
+  if (!running || plan.record.primary?.ordinal === deposed.ordinal) {
+    plan.memory = { ...plan.memory, deposed: null };
+    return;
+  }
+  // One that answers closed was restarted or drained: it is judged like any other member.
+  if (heard(member)?.access === 'closed') return;
+  plan.act(member, { kind: 'kill', process: deposed.process }, 'it was the primary, and was given up');
+}

@@ -1,0 +1,203 @@
+/**
+ * Failover: seal, count, choose, let it apply, record. What follows the record (fence, open, point the endpoints,
+ * follow) is decided from the record, by whichever brain is there.
+ */
+import { GtidSet } from '../gtid/gtid-set.ts';
+import { ackerOf, applierBroken, enoughAckers, hasUnapplied, isSealed, names, rowsOf } from './assess.ts';
+import { asAcker } from './create.ts';
+import { heard, incarnationOf, type Answering, type Plan } from './plan.ts';
+import { sameProcess } from './primary.ts';
+import type { MemberView } from './view.ts';
+
+/** An applier that gets nothing done for so long makes it the next one's turn. */
+const APPLY_STALL_MS = 10_000;
+
+export function failOver(plan: Plan, why: string): void {
+  const { record } = plan;
+  plan.state = 'failing-over';
+  plan.reason = why;
+  plan.primary = { members: [], hold: false, reason: why };
+  const others = plan
+    .answering()
+    .filter(({ member }) => member.ordinal !== record.primary?.ordinal || isNewcomer(plan, member.ordinal));
+  plan.read = { members: others.map(({ member }) => member.ordinal), hold: false, reason: why };
+  plan.soon();
+  seal(plan, others);
+  const sealed = others.filter(({ server }) => isSealed(server) && server.access === 'closed');
+  const chosen = record.required === 0 ? withoutAckers(plan, sealed) : fromAckers(plan, others, sealed);
+  if (chosen === null) return;
+  const { candidate, floor } = chosen;
+  if (!applied(plan, candidate)) return;
+  depose(plan);
+  const followers = sealed.filter((one) => one !== candidate && canFollow(plan, one, candidate));
+  plan.write(
+    {
+      ...record,
+      epoch: record.epoch + 1,
+      primary: incarnationOf(candidate),
+      floor: floor.toString(),
+      ackers: followers.map(asAcker),
+    },
+    `failover: ${why}; member ${candidate.member.ordinal} has every write that was acknowledged`,
+  );
+}
+
+/** Other data under the primary's ordinal is a member like any other. */
+function isNewcomer(plan: Plan, ordinal: number): boolean {
+  return plan
+    .answering()
+    .some(({ member, server }) => member.ordinal === ordinal && server.serverUuid !== plan.record.primary?.serverUuid);
+}
+
+function seal(plan: Plan, others: readonly Answering[]): void {
+  for (const { member, server } of others) {
+    if (server.access !== 'closed' || server.source.enabled) continue;
+    if (!isSealed(server))
+      plan.act(member, { kind: 'seal' }, 'so that the former primary can acknowledge nothing more');
+    else if (hasUnapplied(server) && server.replica?.applier === 'off' && !applierBroken(server)) {
+      plan.act(member, { kind: 'apply' }, 'what it received has to be applied');
+    }
+    plan.report(member, isSealed(server) ? 'sealed' : 'sealing');
+  }
+}
+
+interface Chosen {
+  readonly candidate: Answering;
+  readonly floor: GtidSet;
+}
+
+/** Invariant 2: the union of what enough ackers received holds every acknowledged write of this epoch. */
+function fromAckers(plan: Plan, others: readonly Answering[], sealed: readonly Answering[]): Chosen | null {
+  const { record, view } = plan;
+  const need = enoughAckers(record);
+  const ackers = sealed.filter((one) => ackerOf(one, record, view) !== null);
+  if (ackers.length < need) {
+    const coming = others.filter((one) => ackerOf(one, record, view) !== null).length;
+    if (coming >= need) {
+      plan.reason = `${plan.reason}: sealing, ${ackers.length} of ${need}`;
+      return null;
+    }
+    return lost(plan, need, ackers);
+  }
+  const union = ackers.reduce((all, { server }) => all.union(rowsOf(server)), GtidSet.EMPTY);
+  const former = GtidSet.parse(record.floor);
+  // Who acknowledges anything has all before it: if the union lacks the floor, nothing was acknowledged in this epoch.
+  const floor = union.contains(former) ? union : former;
+  const candidate = best(
+    plan,
+    sealed.filter(({ server }) => rowsOf(server).contains(floor)),
+  );
+  if (candidate === null) {
+    plan.state = 'lost';
+    plan.reason = `${plan.reason}; no member that answers holds all of ${floor.toString()}, some of which may have been acknowledged`;
+    plan.soon(200);
+    return null;
+  }
+  return { candidate, floor };
+}
+
+/** With no acknowledgement asked for, seals stop nothing: only a primary known to be gone is replaced. */
+function withoutAckers(plan: Plan, sealed: readonly Answering[]): Chosen | null {
+  const { record } = plan;
+  const primary = record.primary === null ? undefined : plan.member(record.primary.ordinal);
+  if (record.mode !== 'asynchronous') {
+    plan.state = 'lost';
+    plan.reason =
+      `${plan.reason}. It alone was sure to have every acknowledged write (${record.mode}, no acknowledgement was ` +
+      `required any more): waiting for it to come back`;
+    plan.soon(200);
+    return null;
+  }
+  if (primary !== undefined && mayStillServe(plan, primary)) {
+    const { process } = primary;
+    if (process.kind === 'running') {
+      plan.act(primary, { kind: 'kill', process: process.id }, 'asynchronous: a living primary would go on saying OK');
+    }
+    return null;
+  }
+  const floor = GtidSet.parse(record.floor);
+  const candidate = best(
+    plan,
+    sealed.filter(({ server }) => rowsOf(server).contains(floor)),
+  );
+  if (candidate === null) {
+    plan.state = 'lost';
+    plan.reason = `${plan.reason}; no replica answers that could take over`;
+    plan.soon(200);
+    return null;
+  }
+  return { candidate, floor: rowsOf(candidate.server) };
+}
+
+function lost(plan: Plan, need: number, have: readonly Answering[]): null {
+  const { record } = plan;
+  const missing = record.ackers.filter((acker) => !have.some(({ member }) => member.ordinal === acker.ordinal));
+  plan.state = 'lost';
+  plan.reason =
+    `${plan.reason}. To choose another without losing a write, ${need} of ${names(record.ackers)} must answer; ` +
+    `${have.length} do. Safe as soon as the primary, or ${need - have.length} of ${names(missing)}, is back`;
+  plan.soon(100);
+  return null;
+}
+
+/** Rather one whom the others can follow, then by applied progress, then by ordinal. */
+function best(plan: Plan, candidates: readonly Answering[]): Answering | null {
+  const able = candidates.filter(
+    (one) =>
+      plan.wanted(one.member.ordinal) &&
+      !(hasUnapplied(one.server) && (applierBroken(one.server) || stalled(plan, one))),
+  );
+  const score = (one: Answering): [number, bigint, bigint] => [
+    able.filter((other) => other !== one && canFollow(plan, other, one)).length,
+    rowsOf(one.server).count,
+    one.server.executed.count,
+  ];
+  const ranked = able
+    .map((one) => ({ one, score: score(one) }))
+    .sort((a, b) => compare(b.score, a.score) || a.one.member.ordinal - b.one.member.ordinal);
+  return ranked[0]?.one ?? null;
+}
+
+function compare(a: readonly (number | bigint)[], b: readonly (number | bigint)[]): number {
+  for (const [at, value] of a.entries()) {
+    const other = b[at] ?? 0;
+    if (value !== other) return value < other ? -1 : 1;
+  }
+  return 0;
+}
+
+function stalled(plan: Plan, { member, server }: Answering): boolean {
+  return plan.lasting(`applying ${member.ordinal} ${server.executed.toString()}`) > APPLY_STALL_MS;
+}
+
+function canFollow(plan: Plan, { member, server }: Answering, candidate: Answering): boolean {
+  return (
+    plan.wanted(member.ordinal) &&
+    !applierBroken(server) &&
+    rowsOf(candidate.server).contains(rowsOf(server)) &&
+    rowsOf(server).contains(candidate.server.purged)
+  );
+}
+
+function applied(plan: Plan, candidate: Answering): boolean {
+  const { member, server } = candidate;
+  if (!hasUnapplied(server)) return true;
+  plan.reason = `${plan.reason}: member ${member.ordinal} applies what it received`;
+  plan.report(member, 'applying');
+  return false;
+}
+
+function depose(plan: Plan): void {
+  const { primary } = plan.record;
+  const member = primary === null ? undefined : plan.member(primary.ordinal);
+  if (member?.process.kind !== 'running' || !mayStillServe(plan, member)) return;
+  plan.memory = { ...plan.memory, deposed: { ordinal: member.ordinal, process: member.process.id } };
+}
+
+/** Whether the process under the primary's ordinal can be the very one that was open, rather than a later, closed life. */
+function mayStillServe(plan: Plan, primary: MemberView): boolean {
+  if (heard(primary) !== null || primary.process.kind === 'gone' || primary.process.kind === 'absent') return false;
+  const { heardAs } = plan.before;
+  if (heardAs?.epoch !== plan.record.epoch || primary.process.kind !== 'running') return true;
+  return sameProcess(heardAs.process, primary.process.id);
+}

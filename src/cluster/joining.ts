@@ -1,0 +1,241 @@
+/** What becomes of every member that is not the primary, while the primary answers. */
+import {
+  ackerOf,
+  applierBroken,
+  attached,
+  errantRows,
+  follows,
+  hasUnapplied,
+  isSealed,
+  lacksPurged,
+  names,
+  rowsOf,
+} from './assess.ts';
+import { awaitsClone, foreign } from './membership.ts';
+import { heard, type Answering, type Plan } from './plan.ts';
+import type { MemberView } from './view.ts';
+
+/** A broken applier is given this long to be mended, by itself or by hand, before its member is rebuilt. */
+const BROKEN_APPLIER_MS = 15_000;
+/** A broken applier is started again this often: what stopped it may have been a passing fault. */
+const RETRY_APPLIER_MS = 3000;
+
+/** Returns the ordinals that reads may go to. */
+export function join(plan: Plan, primary: Answering): number[] {
+  const readable: number[] = [];
+  for (const member of plan.view.members) {
+    if (member.ordinal === primary.member.ordinal) continue;
+    const server = heard(member);
+    if (server === null) {
+      reportUnheard(plan, member);
+      continue;
+    }
+    const one = { member, server };
+    if (plan.wanted(member.ordinal)) joinOne(plan, one, primary);
+    else leave(plan, one, primary);
+    if (isReadable(plan, one, primary)) readable.push(member.ordinal);
+  }
+  return readable;
+}
+
+function isReadable(plan: Plan, { member, server }: Answering, primary: Answering): boolean {
+  if (!plan.wanted(member.ordinal) || server.access !== 'closed') return false;
+  if (!follows(server, primary.member) || applierBroken(server) || server.epochRow === null) return false;
+  return server.lagSeconds !== null && server.lagSeconds <= plan.view.wanted.limits.readLagSeconds;
+}
+
+function reportUnheard(plan: Plan, member: MemberView): void {
+  const { process, contact } = member;
+  if (!plan.wanted(member.ordinal)) {
+    // One that leaves and does not answer can be stopped all the same, once it may acknowledge no more.
+    const mayAck = plan.record.ackers.some((acker) => acker.ordinal === member.ordinal);
+    if (process.kind === 'running' && !mayAck)
+      plan.act(member, { kind: 'retire' }, 'the resource asks for fewer members');
+    plan.report(member, process.kind === 'absent' ? 'retired' : 'leaving');
+    return;
+  }
+  if (process.kind === 'gone') plan.report(member, 'down', process.trouble ?? 'its process ended');
+  else if (contact.kind === 'silent') plan.report(member, 'silent', 'it does not answer');
+  else if (contact.kind === 'refused') plan.report(member, 'refusing', contact.error);
+  else plan.report(member, 'starting', contact.kind === 'unreachable' ? contact.error : '');
+}
+
+function joinOne(plan: Plan, one: Answering, primary: Answering): void {
+  const { member, server } = one;
+  if (foreign(plan, one)) {
+    plan.report(
+      member,
+      'foreign',
+      `its data belongs to another cluster (${server.epochRow?.clusterId ?? ''}): it is left alone`,
+    );
+    return;
+  }
+  if (server.access !== 'closed' || server.source.enabled) {
+    demote(plan, one);
+    return;
+  }
+  const errant = errantRows(server, primary.server);
+  if (!errant.isEmpty) {
+    plan.report(member, 'errant', `it has transactions that the primary lacks: ${errant.toString()}`);
+    rebuild(
+      plan,
+      one,
+      primary,
+      `it has transactions that the primary lacks, ${errant.toString()}, which are saved first`,
+    );
+    return;
+  }
+  if (awaitsClone(one, primary)) {
+    fill(plan, one, primary);
+    return;
+  }
+  if (lacksPurged(server, primary.server)) {
+    plan.report(member, 'purged', 'it needs binlogs that exist no more');
+    rebuild(plan, one, primary, 'it needs binlogs that exist no more');
+    return;
+  }
+  if (applierBroken(server)) {
+    mend(plan, one, primary);
+    return;
+  }
+  if (ackerOf(one, plan.record, plan.view) === null) {
+    plan.report(member, 'joining', 'waiting to be admitted');
+    plan.soon();
+    return;
+  }
+  follow(plan, one, primary);
+}
+
+/** Commits that wait on a former primary must not turn into OK: killed, unless it is drained and nothing waits. */
+function demote(plan: Plan, { member, server }: Answering): void {
+  plan.report(member, 'deposed', 'it was a primary');
+  if (server.access === 'closed' && server.source.waiting === 0) {
+    plan.act(member, { kind: 'disarm' }, 'it was drained: it acknowledges nothing more');
+  } else if (member.process.kind === 'running') {
+    plan.act(
+      member,
+      { kind: 'kill', process: member.process.id },
+      'it is not the primary, and may hold commits that wait',
+    );
+  }
+}
+
+function follow(plan: Plan, { member, server }: Answering, primary: Answering): void {
+  const source = { ordinal: primary.member.ordinal, host: primary.member.host, port: primary.member.port };
+  if (!follows(server, primary.member)) {
+    plan.report(member, 'joining', `to follow member ${primary.member.ordinal}`);
+    if (!hasUnapplied(server))
+      plan.act(member, { kind: 'follow', source }, `member ${primary.member.ordinal} is the primary`);
+    else if (server.replica?.applier === 'off') plan.act(member, { kind: 'apply' }, 'what it received comes first');
+    plan.soon();
+    return;
+  }
+  if (server.replica?.applier === 'off') plan.act(member, { kind: 'apply' }, 'its applier is stopped');
+  if (!attached(server, primary.member, primary.server.serverUuid)) {
+    plan.report(member, 'connecting', server.replica?.receiverError ?? '');
+    return;
+  }
+  if (member.aside !== null && complete(one(member, server), primary)) {
+    plan.act(member, { kind: 'drop-aside' }, 'its new data is complete');
+  }
+  const limit = plan.view.wanted.limits.readLagSeconds;
+  if ((server.lagSeconds ?? 0) > limit)
+    plan.report(member, 'lagging', `${Math.round(server.lagSeconds ?? 0)} s behind`);
+  else plan.report(member, 'following');
+}
+
+function one(member: MemberView, server: Answering['server']): Answering {
+  return { member, server };
+}
+
+/** It has whatever of the primary's history its old data had, and nothing left to apply. */
+function complete({ member, server }: Answering, primary: Answering): boolean {
+  if (member.aside === null || hasUnapplied(server)) return false;
+  return primary.server.executed.subtract(server.executed).count <= 200n && !server.executed.isEmpty;
+}
+
+/** Invariant 8: only while the primary has applied all, beside the old data, and never while the member may acknowledge. */
+function rebuild(plan: Plan, { member, server }: Answering, primary: Answering, why: string): void {
+  if (plan.record.ackers.some((acker) => acker.ordinal === member.ordinal && acker.serverUuid === server.serverUuid)) {
+    plan.soon();
+    return;
+  }
+  if (primary.server.replica !== null || member.aside !== null) return;
+  const rows = rowsOf(server).toString();
+  const errant = errantRows(server, primary.server).toString();
+  plan.act(member, { kind: 'rebuild', discard: server.serverUuid, rows, errant }, why);
+}
+
+/** Clone from a replica if one is fresh enough; else from the primary, where no commit may be waiting. */
+function fill(plan: Plan, recipient: Answering, primary: Answering): void {
+  const { member, server } = recipient;
+  const progress =
+    server.clone?.state === 'running' ? `${server.clone.bytesDone} of ${server.clone.bytesTotal} bytes` : '';
+  plan.report(member, 'cloning', progress);
+  const donor = donorFor(plan, recipient, primary);
+  if (donor === null) {
+    plan.report(member, 'cloning', 'no donor yet');
+    return;
+  }
+  plan.act(
+    member,
+    { kind: 'clone', donor: { ordinal: donor.ordinal, host: donor.host, port: donor.port } },
+    `it is empty: filled from member ${donor.ordinal}`,
+  );
+}
+
+function donorFor(plan: Plan, recipient: Answering, primary: Answering): MemberView | null {
+  const replicas = plan
+    .answering()
+    .filter(
+      (one) =>
+        one.member.ordinal !== recipient.member.ordinal &&
+        one.member.busy === null &&
+        plan.wanted(one.member.ordinal) &&
+        attached(one.server, primary.member, primary.server.serverUuid) &&
+        !applierBroken(one.server) &&
+        primary.server.executed.subtract(one.server.executed).count <= 1000n,
+    );
+  const [replica] = replicas;
+  if (replica !== undefined) return replica.member;
+  // A clone from a primary hangs as long as a commit waits there.
+  if (primary.server.source.waiting === 0 || primary.server.access === 'closed') return primary.member;
+  if (plan.lasting('blocked with nobody else to clone from') > 2000 && primary.member.process.kind === 'running') {
+    plan.act(
+      primary.member,
+      { kind: 'kill', process: primary.member.process.id },
+      `a commit waits for an acknowledgement, and ${names([recipient.member])} can be filled only from a primary without one: ` +
+        `killed, cloned from while closed, opened again`,
+    );
+  }
+  return null;
+}
+
+function mend(plan: Plan, one: Answering, primary: Answering): void {
+  const { member, server } = one;
+  const error = server.replica?.applierError ?? '';
+  plan.report(member, 'broken', `its applier stopped: ${error}`);
+  const brokenMs = plan.lasting(`broken ${member.ordinal} ${server.serverUuid}`);
+  if (brokenMs >= BROKEN_APPLIER_MS) {
+    rebuild(plan, one, primary, `its applier stopped and does not go on: ${error}`);
+  } else if (
+    isSealed(server) ||
+    plan.lasting(`retry ${member.ordinal} ${Math.floor(brokenMs / RETRY_APPLIER_MS)}`) === 0
+  ) {
+    plan.act(member, { kind: 'apply' }, 'its applier is tried again');
+  }
+}
+
+/** Scale-in: once it may acknowledge no more, it stops; its data stays. */
+function leave(plan: Plan, { member, server }: Answering, primary: Answering): void {
+  plan.report(member, 'leaving', 'the resource asks for fewer members');
+  const mayAck = plan.record.ackers.some((acker) => acker.ordinal === member.ordinal);
+  const { source } = primary.server;
+  const connected = source.unlocked.includes(member.ordinal) || source.connected.includes(member.ordinal);
+  if (mayAck || connected || server.access !== 'closed') {
+    if (server.access !== 'closed' || server.source.enabled) demote(plan, { member, server });
+    plan.soon();
+    return;
+  }
+  plan.act(member, { kind: 'retire' }, 'the resource asks for fewer members');
+}

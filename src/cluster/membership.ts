@@ -1,0 +1,232 @@
+/**
+ * Who may acknowledge (S), and how many must (k). Invariant 7: weaker is recorded first, then done; stronger is done
+ * first, then recorded; one thing at a time.
+ */
+import { ackerOf, applierBroken, attached, errantRows, isSealed, lacksPurged, names, rowsOf } from './assess.ts';
+import { asAcker } from './create.ts';
+import { heard, type Answering, type Plan } from './plan.ts';
+import { sameIncarnation, type Acker } from './record.ts';
+
+/** A receiver this far behind would hold up every commit that starts to wait for it. */
+const CAUGHT_UP = 200n;
+
+/** Admits one member that can follow at once; weaker, so it is recorded first. Says whether it wrote the record. */
+export function admit(plan: Plan, primary: Answering): boolean {
+  const { record } = plan;
+  for (const one of plan.answering()) {
+    if (!admissible(plan, one, primary)) continue;
+    const acker = asAcker(one);
+    // The same data after its machine restarted is another acker: the old one is dropped like any that is gone.
+    const ackers = [...record.ackers, acker];
+    return plan.write({ ...record, ackers }, `member ${acker.ordinal} may follow, and acknowledge`);
+  }
+  return false;
+}
+
+function admissible(plan: Plan, one: Answering, primary: Answering): boolean {
+  const { member, server } = one;
+  if (member.ordinal === primary.member.ordinal || !plan.wanted(member.ordinal)) return false;
+  if (server.access !== 'closed' || server.source.enabled || member.busy !== null) return false;
+  if (foreign(plan, one) || applierBroken(server)) return false;
+  if (
+    !isSealed(server) &&
+    server.replica?.receiver !== 'off' &&
+    !attached(server, primary.member, primary.server.serverUuid)
+  ) {
+    return false;
+  }
+  if (!errantRows(server, primary.server).isEmpty || lacksPurged(server, primary.server)) return false;
+  if (awaitsClone(one, primary)) return false;
+  return (
+    ackerOf(one, plan.record, plan.view) === null && !plan.record.ackers.some((acker) => same(acker, asAcker(one)))
+  );
+}
+
+function same(a: Acker, b: Acker): boolean {
+  return sameIncarnation(a, b) && a.bootId === b.bootId;
+}
+
+/** Data that another cluster wrote. */
+export function foreign(plan: Plan, { server }: Answering): boolean {
+  return server.epochRow !== null && server.epochRow.clusterId !== plan.record.clusterId;
+}
+
+/** An empty member is filled by a clone where that is quicker than the whole history, or the history is gone. */
+export function awaitsClone({ server }: Answering, primary: Answering): boolean {
+  return rowsOf(server).isEmpty && (!primary.server.purged.isEmpty || primary.server.executed.count > 5000n);
+}
+
+/** S and k towards what the resource asks for; the primary answers. */
+export function shape(plan: Plan, primary: Answering): void {
+  settleSource(plan, primary);
+  if (plan.writes) return;
+  if (lower(plan, primary) || changeMode(plan)) return;
+  const leaver = leaving(plan, primary);
+  settleAccounts(plan, primary, leaver);
+  if (primary.server.access !== 'open') return;
+  if (leaver !== null && remove(plan, primary, leaver)) return;
+  raise(plan, primary);
+}
+
+/** The accounts that are unlocked are those of S, no more and no less. */
+function settleAccounts(plan: Plan, { member, server }: Answering, leaver: Acker | null): void {
+  // Closed, this is part of preparing it.
+  if (server.access !== 'open') return;
+  const { source } = server;
+  const may = new Set(plan.record.ackers.filter((acker) => acker !== leaver).map((acker) => acker.ordinal));
+  const mayNot = [...new Set([...source.unlocked, ...source.connected])].filter((ordinal) => !may.has(ordinal));
+  const locked = [...may].filter((ordinal) => !source.unlocked.includes(ordinal));
+  if (mayNot.length > 0) {
+    plan.act(member, { kind: 'lock-out', ordinals: mayNot }, `${names(mayNot.map(byOrdinal))} may not acknowledge`);
+  } else if (locked.length > 0) {
+    plan.act(member, { kind: 'unlock', ordinals: locked }, `${names(locked.map(byOrdinal))} may follow`);
+  }
+}
+
+function byOrdinal(ordinal: number): { ordinal: number } {
+  return { ordinal };
+}
+
+/** What the server waits for is what the record says, or about to be recorded. */
+function settleSource(plan: Plan, { member, server }: Answering): void {
+  const { record } = plan;
+  if (server.access !== 'open') return;
+  const { source } = server;
+  if (record.required > 0 && (!source.enabled || !source.active)) {
+    if (member.process.kind !== 'running') return;
+    plan.act(
+      member,
+      { kind: 'kill', process: member.process.id },
+      `it does not wait for acknowledgements although the record says ${record.required}: closed at once, then opened again`,
+    );
+    return;
+  }
+  const waitsFor = source.enabled ? source.required : 0;
+  if (waitsFor === record.required) return;
+  if (waitsFor > record.required && raiseTo(plan, { member, server }) >= waitsFor) return;
+  plan.act(member, { kind: 'set-required', required: record.required }, 'as recorded');
+}
+
+/** Attached to this primary, acknowledging if that is asked for, and not far behind in what it received. */
+function inSync(plan: Plan, primary: Answering): Answering[] {
+  return plan
+    .answering()
+    .filter(
+      (one) =>
+        ackerOf(one, plan.record, plan.view) !== null &&
+        attached(one.server, primary.member, primary.server.serverUuid) &&
+        !applierBroken(one.server) &&
+        primary.server.executed.subtract(rowsOf(one.server)).count <= CAUGHT_UP,
+    );
+}
+
+function raiseTo(plan: Plan, primary: Answering): number {
+  const { wanted, record } = plan.view;
+  if (wanted.mode === 'asynchronous') return 0;
+  const able = inSync(plan, primary).length;
+  if (wanted.mode === 'adaptive') return Math.max(record.required, Math.min(wanted.required, able));
+  return able >= wanted.required ? Math.max(record.required, wanted.required) : record.required;
+}
+
+/** More acknowledgements: asked for first, proven by a barrier, then recorded. */
+function raise(plan: Plan, primary: Answering): void {
+  const { record } = plan;
+  const { member, server } = primary;
+  const required = raiseTo(plan, primary);
+  if (required <= record.required) return;
+  // Only S may be attached before any acknowledgement counts.
+  const may = record.ackers.map((acker) => acker.ordinal);
+  if (server.source.unlocked.some((ordinal) => !may.includes(ordinal))) return;
+  const { source } = server;
+  if (!source.enabled || source.required !== required) {
+    plan.act(member, { kind: 'set-required', required }, `${required} members are in sync`);
+    return;
+  }
+  if (!passed(plan, primary, `raise to ${required} in epoch ${record.epoch}`)) return;
+  plan.write({ ...record, required }, `every write now waits for ${required} acknowledgements`);
+}
+
+/** Fewer acknowledgements: recorded first. Says whether it wrote the record. */
+function lower(plan: Plan, primary: Answering): boolean {
+  const { record, view } = plan;
+  const { mode, required } = view.wanted;
+  if (record.required === 0) return false;
+  if (mode === 'asynchronous')
+    return plan.write({ ...record, required: 0 }, 'the resource asks for no acknowledgement');
+  if (record.required > required) {
+    // Members that leave go first, as long as enough remain.
+    const spare = record.ackers.length > record.required;
+    const going = record.ackers.some((acker) => !plan.wanted(acker.ordinal));
+    if (spare && going) return false;
+    return plan.write({ ...record, required }, `${view.wanted.replicas} members need ${required} acknowledgements`);
+  }
+  if (mode !== 'adaptive') return false;
+  const able = inSync(plan, primary).length;
+  if (able >= record.required) return false;
+  const running = record.ackers.filter((acker) => plan.member(acker.ordinal)?.process.kind === 'running').length;
+  const lastedMs = plan.lasting('too few in sync');
+  // No use in waiting for members that are known to be down.
+  if (running >= record.required && lastedMs < view.wanted.limits.detectionMs) return false;
+  return plan.write({ ...record, required: able }, `only ${able} of ${names(record.ackers)} are in sync: writes go on`);
+}
+
+/** A weaker mode is recorded at once; quorum, when as many acknowledge as it takes. Says whether it wrote the record. */
+function changeMode(plan: Plan): boolean {
+  const { record, view } = plan;
+  const { mode, required } = view.wanted;
+  if (record.mode === mode) return false;
+  if (mode === 'quorum' && record.required < required) return false;
+  return plan.write({ ...record, mode }, `the resource asks for ${mode}`);
+}
+
+/** The acker that should leave S next, if S can shrink. */
+function leaving(plan: Plan, primary: Answering): Acker | null {
+  const { record } = plan;
+  if (record.ackers.length <= record.required) {
+    // An incarnation that is gone can go as soon as it is one too many.
+    return null;
+  }
+  const reasons = record.ackers.map((acker) => ({ acker, worse: unfit(plan, acker, primary) }));
+  const worst = reasons
+    .filter(({ worse }) => worse > 0)
+    .sort((a, b) => b.worse - a.worse || b.acker.ordinal - a.acker.ordinal)[0];
+  return worst?.acker ?? null;
+}
+
+/** 0: fit. Else the higher, the sooner it goes. */
+function unfit(plan: Plan, acker: Acker, primary: Answering): number {
+  const member = plan.member(acker.ordinal);
+  const outKey = `out ${acker.ordinal} ${acker.serverUuid}`;
+  if (member === undefined || acker.ordinal === primary.member.ordinal) return 5;
+  const server = heard(member);
+  if (server !== null && server.serverUuid !== acker.serverUuid) return 5;
+  if (server !== null && !plan.view.wanted.limits.powerLoss && member.bootId !== acker.bootId) return 5;
+  if (!plan.wanted(acker.ordinal)) return 2;
+  if (server !== null && (applierBroken(server) || lacksPurged(server, primary.server))) return 4;
+  if (server !== null && !errantRows(server, primary.server).isEmpty) return 4;
+  if (server !== null && attached(server, primary.member, primary.server.serverUuid)) return 0;
+  if (primary.server.access !== 'open') return 0;
+  return plan.lasting(outKey) >= plan.view.wanted.limits.detectionMs ? 3 : 0;
+}
+
+/** One acker fewer: locked out and seen gone, a barrier passed by the rest, then recorded. */
+function remove(plan: Plan, primary: Answering, leaver: Acker): boolean {
+  const { record } = plan;
+  const { source } = primary.server;
+  const ackers = record.ackers.filter((acker) => acker !== leaver);
+  const shared = ackers.some((acker) => acker.ordinal === leaver.ordinal);
+  // Its successor under the same ordinal uses the same account; one process an ordinal is the platform's promise.
+  if (!shared && (source.unlocked.includes(leaver.ordinal) || source.connected.includes(leaver.ordinal))) return false;
+  const purpose = `S without ${leaver.ordinal}/${leaver.serverUuid.slice(0, 8)}/${leaver.bootId.slice(0, 8)} in epoch ${record.epoch}`;
+  if (record.required > 0 && !passed(plan, primary, purpose)) return false;
+  return plan.write({ ...record, ackers }, `member ${leaver.ordinal} acknowledges no more`);
+}
+
+/** Whether a barrier of this purpose has passed; asks for one if none is under way. */
+export function passed(plan: Plan, { member, server }: Answering, purpose: string): boolean {
+  const { barrier } = plan.view;
+  plan.soon();
+  if (barrier?.purpose === purpose && barrier.state === 'passed') return server.source.active;
+  if (barrier?.state !== 'pending') plan.act(member, { kind: 'barrier', purpose }, purpose);
+  return false;
+}

@@ -1,0 +1,92 @@
+/** Opening: after a creation, a failover, a switchover, a restart in place alike. */
+import { GtidSet } from '../gtid/gtid-set.ts';
+import { enoughAckers, hasUnapplied, names, rowsOf, ackerOf } from './assess.ts';
+import { failOver } from './fail-over.ts';
+import { join } from './joining.ts';
+import { admit, shape } from './membership.ts';
+import type { Answering, Plan } from './plan.ts';
+import { continueSwitchover } from './switch-over.ts';
+import type { MemberView, ServerView } from './view.ts';
+
+export function openPrimary(plan: Plan, primary: Answering): void {
+  if (continueSwitchover(plan, primary)) return;
+  const { member, server } = primary;
+  if (wiser(plan, primary)) {
+    failOver(
+      plan,
+      `the primary, member ${member.ordinal}, restarted, and cannot be opened before its ackers are attached`,
+    );
+    return;
+  }
+  plan.state = plan.record.epoch === 1 && server.epochRow === null ? 'creating' : 'failing-over';
+  plan.reason = `member ${member.ordinal} is being opened`;
+  plan.primary = { members: [], hold: false, reason: plan.reason };
+  plan.soon();
+  plan.report(member, 'opening');
+  if (isPrepared(plan, primary)) openOrWait(plan, primary);
+  else prepare(plan, primary);
+  plan.read = { members: join(plan, primary), hold: false, reason: plan.reason };
+  if (admit(plan, primary)) return;
+  shape(plan, primary);
+}
+
+/** Step 1 and 2 of Opening, as read back from the server in the session that is to open it. */
+export function isPrepared(plan: Plan, { server }: Answering): boolean {
+  const { record } = plan;
+  const { source } = server;
+  const unlocked = [...new Set(record.ackers.map((acker) => acker.ordinal))].sort((a, b) => a - b);
+  const waits =
+    record.required === 0 ? !source.enabled : source.enabled && source.active && source.required === record.required;
+  return server.access === 'closed' && server.replica === null && waits && source.unlocked.join() === unlocked.join();
+}
+
+function prepare(plan: Plan, { member, server }: Answering): void {
+  if (hasUnapplied(server)) {
+    if (server.replica?.applier === 'off') plan.act(member, { kind: 'apply' }, 'all that it received comes first');
+    plan.reason = `member ${member.ordinal} applies what it received`;
+    return;
+  }
+  const unlocked = [...new Set(plan.record.ackers.map((acker) => acker.ordinal))];
+  plan.act(
+    member,
+    { kind: 'prepare', required: plan.record.required, unlocked },
+    'its ackers must be known, and commits wait, before it is open',
+  );
+}
+
+/** Step 3: rows above the floor were perhaps acknowledged by nobody; they are shown when k of S have them. */
+function openOrWait(plan: Plan, { member, server }: Answering): void {
+  const { record } = plan;
+  const floor = GtidSet.parse(record.floor);
+  const open = (why: string): void => {
+    plan.act(member, { kind: 'open', required: record.required }, why);
+  };
+  if (record.required === 0) return open('no acknowledgement is asked for');
+  if (floor.contains(server.executed)) return open('it shows nothing that its epoch did not start from');
+  const holders = holdersOf(plan, server);
+  if (holders.length >= record.required) return open(`${names(holders)} received all that it shows`);
+  plan.state = 'blocked';
+  plan.reason =
+    `member ${member.ordinal} shows rows that perhaps nobody acknowledged: it is opened when ${record.required} of ` +
+    `${names(record.ackers)} have them, ${holders.length} so far`;
+}
+
+function holdersOf(plan: Plan, shown: ServerView): MemberView[] {
+  return plan
+    .answering()
+    .filter((one) => ackerOf(one, plan.record, plan.view) !== null && rowsOf(one.server).contains(shown.executed))
+    .map(({ member }) => member);
+}
+
+/**
+ * A primary that came back, closed: opened in place, or another chosen, whichever is sooner and safe. Here it answers
+ * already, so in place; unless it can't be opened for want of ackers that have its rows, while enough others are there.
+ */
+function wiser(plan: Plan, { server }: Answering): boolean {
+  const { record, view } = plan;
+  if (server.epochRow?.epoch !== record.epoch || record.required === 0) return false;
+  if (plan.memory.givenUp?.epoch === record.epoch) return true;
+  const ackers = plan.answering().filter((one) => ackerOf(one, record, view) !== null);
+  const canSeal = ackers.length >= enoughAckers(record);
+  return canSeal && ackers.length < record.required;
+}

@@ -1,0 +1,127 @@
+/** One decision in the making. Lives for one call of decide() and never leaves it. */
+import type { Act, ClusterState, Decision, EndpointWish, MemberReport, Memory } from './decision.ts';
+import type { ClusterRecord, Incarnation } from './record.ts';
+import type { MemberView, ServerView, View } from './view.ts';
+
+/** A member that answers, with what it answered. */
+export interface Answering {
+  readonly member: MemberView;
+  readonly server: ServerView;
+}
+
+type Unaddressed = Act extends infer A ? (A extends Act ? Omit<A, 'ordinal' | 'why' | 'session'> : never) : never;
+
+/** Looking again this soon while something outside is awaited. */
+const SOON_MS = 15;
+/** Looking again at least this often. */
+const TICK_MS = 1000;
+
+export class Plan {
+  readonly view: View;
+  readonly before: Memory;
+  memory: Memory;
+  state: ClusterState = 'healthy';
+  reason = '';
+  primary: EndpointWish = { members: [], hold: false, reason: '' };
+  read: EndpointWish = { members: [], hold: false, reason: '' };
+  #record: Decision['record'] = null;
+  readonly #acts: Act[] = [];
+  readonly #reports = new Map<number, MemberReport>();
+  readonly #since: Record<string, number> = {};
+  #againMs = TICK_MS;
+
+  constructor(view: View, before: Memory) {
+    this.view = view;
+    this.before = before;
+    this.memory = before;
+  }
+
+  get record(): ClusterRecord {
+    return this.view.record;
+  }
+
+  member(ordinal: number): MemberView | undefined {
+    return this.view.members.find((member) => member.ordinal === ordinal);
+  }
+
+  /** Members that answer in a session that holds their lock. */
+  answering(): Answering[] {
+    return this.view.members.flatMap((member) => {
+      const server = heard(member);
+      return server === null ? [] : [{ member, server }];
+    });
+  }
+
+  wanted(ordinal: number): boolean {
+    return ordinal < this.view.wanted.replicas;
+  }
+
+  /** Adds an act, unless something is under way on that member or was planned already. Says whether it was added. */
+  act(on: MemberView, act: Unaddressed, why: string): boolean {
+    const write = act.kind === 'barrier' || act.kind === 'write-epoch';
+    if (!write && (on.busy !== null || this.#acts.some((other) => other.ordinal === on.ordinal && !isWrite(other)))) {
+      this.soon();
+      return false;
+    }
+    const session = on.contact.kind === 'answers' ? on.contact.server.session : 0;
+    this.#acts.push({ ...act, ordinal: on.ordinal, why, session } as Act);
+    return true;
+  }
+
+  /** One record change a decision: the first stays. */
+  write(next: ClusterRecord, why: string): boolean {
+    if (this.#record !== null) return false;
+    this.#record = { next, why };
+    return true;
+  }
+
+  get writes(): boolean {
+    return this.#record !== null;
+  }
+
+  report(member: MemberView, state: string, reason = ''): void {
+    if (this.#reports.has(member.ordinal)) return;
+    const role = this.record.primary?.ordinal === member.ordinal ? 'primary' : 'replica';
+    this.#reports.set(member.ordinal, { ordinal: member.ordinal, role, state, reason });
+  }
+
+  /** For how long the thing that `key` names has been so, in ms: 0 the first time, and again after any break. */
+  lasting(key: string): number {
+    const since = this.before.since[key] ?? this.view.nowMs;
+    this.#since[key] = since;
+    return this.view.nowMs - since;
+  }
+
+  soon(ms = SOON_MS): void {
+    this.#againMs = Math.min(this.#againMs, ms);
+  }
+
+  decision(): Decision {
+    for (const member of this.view.members) this.report(member, member.busy ?? 'waiting');
+    return {
+      state: this.state,
+      reason: this.reason,
+      record: this.#record,
+      // What follows from a record waits until it is written.
+      acts: this.#record === null ? this.#acts : [],
+      primary: this.primary,
+      read: this.read,
+      members: [...this.#reports.values()].sort((a, b) => a.ordinal - b.ordinal),
+      memory: { ...this.memory, since: this.#since },
+      againMs: this.#againMs,
+    };
+  }
+}
+
+function isWrite(act: Act): boolean {
+  return act.kind === 'barrier' || act.kind === 'write-epoch';
+}
+
+/** What a member answered in a session that holds its lock; null if it did not. */
+export function heard(member: MemberView | undefined): ServerView | null {
+  return member?.contact.kind === 'answers' && member.contact.server.locked ? member.contact.server : null;
+}
+
+export function incarnationOf(answering: Answering): Incarnation {
+  return { ordinal: answering.member.ordinal, serverUuid: answering.server.serverUuid };
+}

@@ -1,0 +1,88 @@
+/** What is to be thought of the recorded primary. */
+import { attached } from './assess.ts';
+import { heard, type Answering, type Plan } from './plan.ts';
+import type { Incarnation } from './record.ts';
+import type { MemberView, ProcessId } from './view.ts';
+
+export type Verdict =
+  /** Open in this epoch: its first row was acknowledged. */
+  | ({ readonly kind: 'serving' } & Answering)
+  /** Writable, and its first row not yet acknowledged. */
+  | ({ readonly kind: 'opening' } & Answering)
+  /** It answers, closed: newly chosen, or restarted. */
+  | ({ readonly kind: 'closed' } & Answering)
+  /** This life of it is over, or everybody who could hear it says so. */
+  | { readonly kind: 'gone'; readonly why: string; readonly known: boolean }
+  /** Nobody knows yet: nothing is done. */
+  | { readonly kind: 'doubtful'; readonly why: string };
+
+export function judgePrimary(plan: Plan, recorded: Incarnation): Verdict {
+  const member = plan.member(recorded.ordinal);
+  if (member === undefined)
+    return { kind: 'gone', known: true, why: `member ${recorded.ordinal} does not exist any more` };
+  const server = heard(member);
+  if (server === null) return judgeUnheard(plan, member);
+  if (server.serverUuid !== recorded.serverUuid) {
+    return { kind: 'gone', known: true, why: `member ${recorded.ordinal} has other data than the primary had` };
+  }
+  const answering = { member, server };
+  forgive(plan);
+  if (member.process.kind === 'running') {
+    plan.memory = { ...plan.memory, heardAs: { epoch: plan.record.epoch, process: member.process.id } };
+  }
+  if (server.access !== 'open') return { kind: 'closed', ...answering };
+  const opened = server.epochRow?.epoch === plan.record.epoch && server.epochRow.clusterId === plan.record.clusterId;
+  return { kind: opened ? 'serving' : 'opening', ...answering };
+}
+
+function judgeUnheard(plan: Plan, member: MemberView): Verdict {
+  const { process, contact, ordinal } = member;
+  const which = `the primary, member ${ordinal},`;
+  if (process.kind === 'gone' || process.kind === 'absent') {
+    return { kind: 'gone', known: true, why: `${which} is not running` };
+  }
+  const heardAs = plan.memory.heardAs;
+  if (process.kind === 'running' && heardAs?.epoch === plan.record.epoch && !sameProcess(heardAs.process, process.id)) {
+    return { kind: 'gone', known: true, why: `${which} died and is starting again` };
+  }
+  if (contact.kind === 'refused') {
+    return { kind: 'doubtful', why: `${which} is up but refuses us: ${contact.error}` };
+  }
+  if (contact.kind === 'answers') return { kind: 'doubtful', why: `${which} answers, but its lock is not ours yet` };
+  if (contact.kind === 'unseen') return { kind: 'doubtful', why: `${which} was not heard of yet` };
+  const silentMs = plan.view.nowMs - contact.sinceMs;
+  const how = contact.kind === 'silent' ? 'does not answer' : `can't be reached (${contact.error})`;
+  if (plan.memory.givenUp?.epoch === plan.record.epoch) {
+    return { kind: 'gone', known: false, why: plan.memory.givenUp.reason };
+  }
+  if (silentMs < plan.view.wanted.limits.detectionMs) {
+    return { kind: 'doubtful', why: `${which} ${how} for ${(silentMs / 1000).toFixed(1)} s` };
+  }
+  return giveUp(plan, member, `${which} ${how}`);
+}
+
+/** Invariant 5: given up only if every replica that answers, at least one, can't hear it either. */
+function giveUp(plan: Plan, primary: MemberView, what: string): Verdict {
+  const uuid = plan.record.primary?.serverUuid ?? '';
+  const witnesses = plan.answering().filter(({ member }) => member.ordinal !== primary.ordinal);
+  if (witnesses.length === 0) {
+    return { kind: 'doubtful', why: `${what}, and no replica answers that could say more: we may be the ones cut off` };
+  }
+  const hearing = witnesses.filter(({ server }) => attached(server, primary, uuid));
+  if (hearing.length > 0) {
+    const who = hearing.map(({ member }) => `member ${member.ordinal}`).join(', ');
+    return { kind: 'doubtful', why: `${what}, but ${who} still hears it: we may be the ones cut off` };
+  }
+  const reason = `${what}, and neither can ${witnesses.map(({ member }) => `member ${member.ordinal}`).join(', ')}`;
+  plan.memory = { ...plan.memory, givenUp: { epoch: plan.record.epoch, sinceMs: plan.view.nowMs, reason } };
+  return { kind: 'gone', known: false, why: reason };
+}
+
+/** It answers again, before another was chosen: nothing happened. */
+function forgive(plan: Plan): void {
+  if (plan.memory.givenUp !== null) plan.memory = { ...plan.memory, givenUp: null };
+}
+
+export function sameProcess(a: ProcessId, b: ProcessId): boolean {
+  return a.pid === b.pid && a.startTime === b.startTime;
+}

@@ -1,0 +1,143 @@
+/** A primary that is open: keep its replicas, its ackers and its endpoints right. */
+import { ackerOf, attached, follows, names } from './assess.ts';
+import { isPrepared } from './opening.ts';
+import { join } from './joining.ts';
+import { admit, passed, shape } from './membership.ts';
+import { heard, type Answering, type Plan } from './plan.ts';
+import type { Verdict } from './primary.ts';
+import { restartOne } from './restart.ts';
+import { beginSwitchover, continueSwitchover } from './switch-over.ts';
+
+/** A commit that waits this long, with enough ackers attached, waits for an ack that was lost. */
+const LOST_ACK_MS = 300;
+
+export function tend(plan: Plan, primary: Extract<Verdict, { kind: 'serving' | 'opening' }>): void {
+  const { member, server } = primary;
+  plan.report(member, primary.kind === 'serving' ? 'writable' : 'opening');
+  if (primary.kind === 'opening') {
+    if (!writeEpoch(plan, primary)) return;
+  } else {
+    plan.primary = { members: [member.ordinal], hold: false, reason: '' };
+  }
+  const readable = join(plan, primary);
+  pointReads(plan, primary, readable);
+  judgeState(plan, primary);
+  const waiting = watchWaiters(plan, primary);
+  if (primary.kind === 'serving') {
+    if (continueSwitchover(plan, primary)) return;
+    if (!waiting && beginSwitchover(plan, primary)) return;
+  }
+  if (admit(plan, primary)) return;
+  shape(plan, primary);
+  if (plan.writes) return;
+  purge(plan, primary);
+  restartOne(plan, primary);
+  if (server.source.waiting > 0) plan.soon(100);
+}
+
+/** The epoch's first write. Writable and not prepared for it: some brain died in between, and this life is ended. */
+function writeEpoch(plan: Plan, { member, server }: Answering): boolean {
+  const { record, view } = plan;
+  plan.state = record.epoch === 1 ? 'creating' : 'failing-over';
+  plan.reason = `member ${member.ordinal} is open, and its first write waits to be acknowledged`;
+  plan.primary = { members: [], hold: false, reason: plan.reason };
+  plan.soon();
+  const ready = isPrepared(plan, { member, server: { ...server, access: 'closed' } });
+  const begun = view.barrier?.purpose === epochPurpose(plan);
+  if (!ready && !begun && plan.lasting('open, not as prepared') > 0 && record.required > 0 && !server.source.active) {
+    if (member.process.kind === 'running') {
+      plan.act(member, { kind: 'kill', process: member.process.id }, 'it is writable without having been prepared');
+    }
+    return false;
+  }
+  if (view.barrier?.state !== 'pending') {
+    plan.act(
+      member,
+      { kind: 'write-epoch', clusterId: record.clusterId, epoch: record.epoch, term: record.term },
+      `the first write of epoch ${record.epoch}`,
+    );
+  }
+  return true;
+}
+
+export function epochPurpose(plan: Plan): string {
+  return `epoch ${plan.record.epoch}`;
+}
+
+function pointReads(plan: Plan, { member }: Answering, readable: readonly number[]): void {
+  const policy = plan.view.wanted.readIncludesPrimary;
+  const alone = readable.length === 0;
+  const members =
+    policy === 'always' || (policy === 'whenAlone' && alone) ? [...readable, ...plan.primary.members] : readable;
+  plan.read = {
+    members,
+    hold: false,
+    reason: `no replica within the lag limit, and member ${member.ordinal} takes no reads`,
+  };
+}
+
+function judgeState(plan: Plan, primary: Answering): void {
+  if (plan.state === 'creating' || plan.state === 'failing-over') return;
+  const missing = plan.view.members.filter((member) => {
+    if (member.ordinal === primary.member.ordinal || !plan.wanted(member.ordinal)) return false;
+    const server = heard(member);
+    if (server === null || !attached(server, primary.member, primary.server.serverUuid)) return true;
+    return server.lagSeconds !== null && server.lagSeconds > plan.view.wanted.limits.readLagSeconds;
+  });
+  const { record, wanted } = plan.view;
+  if (missing.length > 0) {
+    plan.state = 'degraded';
+    plan.reason = `${names(missing)} not in sync`;
+  } else if (record.required < wanted.required && wanted.mode !== 'asynchronous') {
+    plan.state = 'degraded';
+    plan.reason = `${record.required} of ${wanted.required} acknowledgements are asked for so far`;
+  } else {
+    plan.state = 'healthy';
+    plan.reason = `member ${primary.member.ordinal} is the primary, every replica is in sync`;
+  }
+}
+
+/** Commits that wait: released if an ack was lost, killed if nobody can attach any more, else told for whom. */
+function watchWaiters(plan: Plan, primary: Answering): boolean {
+  const { member, server } = primary;
+  const { record } = plan;
+  if (server.source.waiting === 0) return false;
+  const stillMs = plan.lasting(`waiting at ${server.executed.toString()}`);
+  const here = plan.answering().filter((one) => ackerOf(one, record, plan.view) !== null);
+  const able = here.filter((one) => attached(one.server, member, server.serverUuid));
+  if (able.length >= record.required) {
+    if (stillMs >= LOST_ACK_MS) passed(plan, primary, `release after ${server.executed.toString()}`);
+    return false;
+  }
+  plan.state = 'blocked';
+  plan.reason =
+    `${server.source.waiting} commits wait for ${record.required} acknowledgements of ${names(record.ackers)}; ` +
+    `${able.length} attached`;
+  stuck(plan, primary, here, stillMs);
+  return true;
+}
+
+/** Enough ackers are up and try to attach, and can't: the primary lets nobody in (an account statement that waits). */
+function stuck(plan: Plan, { member }: Answering, here: readonly Answering[], stillMs: number): void {
+  const trying = here.filter((one) => follows(one.server, member) && one.server.replica?.receiver === 'connecting');
+  const limitMs = Math.max(2000, 2 * plan.view.wanted.limits.detectionMs);
+  if (trying.length < plan.record.required || stillMs < limitMs) return;
+  if (plan.lasting('ackers knock in vain') < limitMs || member.process.kind !== 'running') return;
+  plan.act(
+    member,
+    { kind: 'kill', process: member.process.id },
+    `commits make no progress, and ${names(trying.map((one) => one.member))} cannot attach`,
+  );
+}
+
+/** Binlogs that every member of the resource has are of no use any more. */
+function purge(plan: Plan, primary: Answering): void {
+  const { view } = plan;
+  if (plan.lasting(`purged ${Math.floor(view.nowMs / PURGE_EVERY_MS)}`) > 0 || plan.state !== 'healthy') return;
+  const replicas = plan.answering().filter((one) => plan.wanted(one.member.ordinal));
+  if (replicas.length < view.wanted.replicas) return;
+  const held = replicas.reduce((all, one) => all.intersect(one.server.executed), primary.server.executed);
+  for (const one of replicas) plan.act(one.member, { kind: 'purge', keep: held.toString() }, 'every member has them');
+}
+
+const PURGE_EVERY_MS = 60_000;

@@ -1,0 +1,399 @@
+/**
+ * The loop: observe, decide, record, act; again at once after an act, else on an event, and at least once a second.
+ * The only place where a decision meets an action.
+ */
+import { decide } from '../cluster/decide.ts';
+import { NO_MEMORY, type Act, type Decision, type EndpointWish, type Memory } from '../cluster/decision.ts';
+import type { ClusterRecord } from '../cluster/record.ts';
+import type {
+  BarrierView,
+  Contact,
+  HostView,
+  MemberView,
+  ProcessId,
+  SwitchoverRequest,
+  View,
+  Wanted,
+} from '../cluster/view.ts';
+import type { EndpointTarget, MemberLink, Ports, VersionedRecord } from './port.ts';
+import { SupersededError } from './superseded.ts';
+
+export interface LoopOptions extends Ports {
+  /** What the resource asks for now. */
+  readonly wanted: () => Wanted;
+  /** Called after every decision. */
+  readonly onDecision?: (decision: Decision, view: View) => void;
+}
+
+/** A member that answers is waited for so long; one that did not the last time, hardly at all. */
+const ANSWER_MS = 250;
+const SILENT_MS = 5;
+/** Acts are over by then, one way or the other; a clone or a rebuild takes as long as it takes. */
+const ACT_MS = 10_000;
+const LONG_ACTS: ReadonlySet<Act['kind']> = new Set(['clone', 'rebuild', 'start', 'retire', 'restart', 'drop-aside']);
+/** A barrier waits as long as commits do; it is looked at again and again meanwhile. */
+const WRITE_MS = 3_600_000;
+const RECORD_RETRY_MS = 200;
+/** Between two attempts at an act that failed. */
+const FAILED_PAUSE_MS = 100;
+
+interface Job {
+  readonly act: Act;
+  readonly sinceMs: number;
+}
+
+export class Loop {
+  readonly #options: LoopOptions;
+  readonly #links = new Map<number, MemberLink>();
+  readonly #contacts = new Map<number, Contact>();
+  readonly #jobs = new Map<number, Job>();
+  readonly #failures = new Map<number, NonNullable<MemberView['failure']>>();
+  /** When an act last failed, by its name: it is not tried again at once. */
+  readonly #failedAtMs = new Map<string, number>();
+  #barrier: BarrierView | null = null;
+  #current: VersionedRecord | null = null;
+  #term = 0;
+  #memory: Memory = NO_MEMORY;
+  #switchover: SwitchoverRequest | null = null;
+  #restarts: readonly { readonly ordinal: number; readonly process: ProcessId }[] = [];
+  #requests = 0;
+  #lastSaid = '';
+  #lastPointed = '';
+  #wake: () => void = () => undefined;
+  #woken = false;
+  #decision: Decision | null = null;
+  #view: View | null = null;
+
+  constructor(options: LoopOptions) {
+    this.#options = options;
+  }
+
+  /** The newest decision and what it rests on; null before the first. */
+  get latest(): { readonly decision: Decision; readonly view: View } | null {
+    return this.#decision === null || this.#view === null ? null : { decision: this.#decision, view: this.#view };
+  }
+
+  /** Runs until `signal` aborts; rejects with SupersededError if another brain has taken over. */
+  async run(signal: AbortSignal): Promise<void> {
+    const stop = this.#options.hosts.onChange(() => this.#poke());
+    const onAbort = (): void => this.#poke();
+    signal.addEventListener('abort', onAbort);
+    try {
+      await this.#takeTerm(signal);
+      while (!signal.aborted) await this.#turn(signal);
+    } finally {
+      stop();
+      signal.removeEventListener('abort', onAbort);
+      await Promise.all([...this.#links.values()].map((link) => link.close()));
+    }
+  }
+
+  /** Resolves with how it ended. */
+  async switchover(to: number | null, signal: AbortSignal): Promise<{ done: boolean; reason: string }> {
+    const request = { id: ++this.#requests, to };
+    this.#switchover = request;
+    this.#journal('request', to === null ? 'a switchover' : `a switchover to member ${to}`);
+    this.#poke();
+    while (!signal.aborted) {
+      const { outcome } = this.#memory;
+      if (outcome?.id === request.id) return outcome;
+      if (this.#switchover !== request) return { done: false, reason: 'another switchover was asked for meanwhile' };
+      await this.#options.clock.sleep(5, signal);
+    }
+    if (this.#switchover === request) this.#switchover = null;
+    return { done: false, reason: `not begun: ${this.#decision?.reason ?? 'no decision yet'}` };
+  }
+
+  /** Asks for members' processes to be replaced, one by one; the primary last, after a switchover. */
+  restart(ordinals: readonly number[]): void {
+    this.#restarts = this.#options.hosts
+      .list()
+      .flatMap(({ ordinal, process }) =>
+        ordinals.includes(ordinal) && process.kind === 'running' ? [{ ordinal, process: process.id }] : [],
+      );
+    this.#journal('request', `a restart of ${ordinals.map((ordinal) => `member ${ordinal}`).join(', ')}`);
+    this.#poke();
+  }
+
+  /** Members whose restart was asked for and is still to come. */
+  restarting(): number[] {
+    return this.#stillRunning().map(({ ordinal }) => ordinal);
+  }
+
+  #stillRunning(): { readonly ordinal: number; readonly process: ProcessId }[] {
+    const hosts = this.#options.hosts.list();
+    return this.#restarts.filter(({ ordinal, process }) =>
+      hosts.some(
+        (host) =>
+          host.ordinal === ordinal &&
+          host.process.kind === 'running' &&
+          host.process.id.pid === process.pid &&
+          host.process.id.startTime === process.startTime,
+      ),
+    );
+  }
+
+  /** What the resource asks for has changed, or something happened outside. */
+  poke(): void {
+    this.#poke();
+  }
+
+  async #turn(signal: AbortSignal): Promise<void> {
+    this.#woken = false;
+    const view = await this.#observe();
+    const decision = decide(view, this.#memory);
+    this.#decision = decision;
+    this.#view = view;
+    this.#say(decision);
+    this.#point(decision, view);
+    // Shown to one decision and no more: a barrier proves what held when it passed.
+    if (this.#barrier !== null && this.#barrier.state !== 'pending') this.#barrier = null;
+    this.#options.onDecision?.(decision, view);
+    if (decision.record !== null) {
+      if (await this.#write(decision.record.next, decision.record.why, signal)) this.#memory = decision.memory;
+      return;
+    }
+    this.#memory = decision.memory;
+    for (const act of decision.acts) this.#begin(act);
+    await this.#rest(decision.againMs, signal);
+  }
+
+  /** Replicas first, the primary after them: its history is read after their rows (invariant 8). */
+  async #observe(): Promise<View> {
+    const { clock, hosts, wanted } = this.#options;
+    const record = this.#record();
+    const want = wanted();
+    const listed = hosts.list();
+    const absent = Array.from({ length: want.replicas }, (_, ordinal) => ordinal)
+      .filter((ordinal) => !listed.some((host) => host.ordinal === ordinal))
+      .map(unborn);
+    const primary = record.primary?.ordinal;
+    await Promise.all(listed.filter((host) => host.ordinal !== primary).map((host) => this.#look(host)));
+    await Promise.all(listed.filter((host) => host.ordinal === primary).map((host) => this.#look(host)));
+    // The platform is asked after the servers: a process that ended meanwhile is known to have ended.
+    const now = hosts.list();
+    return {
+      nowMs: clock.nowMs(),
+      record,
+      wanted: want,
+      members: [...listed, ...absent]
+        .map((host) => now.find((later) => later.ordinal === host.ordinal) ?? host)
+        .sort((a, b) => a.ordinal - b.ordinal)
+        .map((host) => this.#member(host)),
+      barrier: this.#barrier,
+      switchover: this.#switchover,
+      restarts: this.#stillRunning(),
+      openConnections: this.#options.endpoints.openConnections(),
+    };
+  }
+
+  #member(host: HostView): MemberView {
+    return {
+      ...host,
+      contact: this.#contacts.get(host.ordinal) ?? { kind: 'unseen' },
+      busy: this.#jobs.get(host.ordinal)?.act.kind ?? null,
+      failure: this.#failures.get(host.ordinal) ?? null,
+    };
+  }
+
+  async #look({ ordinal, process }: HostView): Promise<void> {
+    const before = this.#contacts.get(ordinal);
+    if (process.kind === 'absent') {
+      this.#contacts.delete(ordinal);
+      return;
+    }
+    const deadlineMs = before?.kind === 'silent' ? SILENT_MS : ANSWER_MS;
+    this.#contacts.set(ordinal, await this.#link(ordinal).observe(deadlineMs));
+  }
+
+  #link(ordinal: number): MemberLink {
+    const known = this.#links.get(ordinal);
+    if (known !== undefined) return known;
+    const link = this.#options.link(ordinal);
+    link.onBroken(() => this.#poke());
+    this.#links.set(ordinal, link);
+    return link;
+  }
+
+  #begin(act: Act): void {
+    const { clock } = this.#options;
+    const sinceMs = clock.nowMs();
+    const failedMs = this.#failedAtMs.get(this.#name(act));
+    if (failedMs !== undefined && sinceMs - failedMs < FAILED_PAUSE_MS) return;
+    this.#journal('act', `${this.#name(act)}: ${act.why}`);
+    if (act.kind === 'barrier' || act.kind === 'write-epoch') {
+      const purpose = act.kind === 'barrier' ? act.purpose : `epoch ${act.epoch}`;
+      const barrier: BarrierView = { purpose, state: 'pending', sinceMs };
+      this.#barrier = barrier;
+      const end = (state: 'passed' | 'failed'): void => {
+        if (this.#barrier === barrier) this.#barrier = { ...barrier, state };
+      };
+      void this.#carryOut(act, sinceMs).then((error) => end(error === null ? 'passed' : 'failed'));
+      return;
+    }
+    this.#jobs.set(act.ordinal, { act, sinceMs });
+    void this.#carryOut(act, sinceMs).then((error) => {
+      this.#jobs.delete(act.ordinal);
+      if (error === null) this.#failures.delete(act.ordinal);
+      else this.#failures.set(act.ordinal, { act: act.kind, error, atMs: clock.nowMs() });
+      this.#poke();
+    });
+  }
+
+  /** What went wrong, or null. */
+  async #carryOut(act: Act, sinceMs: number): Promise<string | null> {
+    const { clock } = this.#options;
+    let error: string | null = null;
+    try {
+      await this.#perform(act);
+    } catch (thrown) {
+      error = thrown instanceof Error ? thrown.message : String(thrown);
+    }
+    const ms = Math.round(clock.nowMs() - sinceMs);
+    this.#journal(
+      error === null ? 'done' : 'failed',
+      error === null ? this.#name(act) : `${this.#name(act)}: ${error}`,
+      ms,
+    );
+    this.#poke();
+    return error;
+  }
+
+  #perform(act: Act): Promise<void> {
+    const { hosts, clock } = this.#options;
+    switch (act.kind) {
+      case 'start':
+        return hosts.start(act.ordinal);
+      case 'kill':
+        return hosts.kill(act.ordinal, act.process);
+      case 'restart':
+        return hosts.restart(act.ordinal, act.process);
+      case 'retire':
+        return hosts.retire(act.ordinal);
+      case 'rebuild':
+        return hosts.rebuild(act.ordinal, act.discard, act.rows, act.errant);
+      case 'drop-aside':
+        return hosts.dropAside(act.ordinal);
+      default: {
+        const write = act.kind === 'barrier' || act.kind === 'write-epoch';
+        const limitMs = write || LONG_ACTS.has(act.kind) ? WRITE_MS : ACT_MS;
+        return this.#link(act.ordinal).perform(act, clock.deadline(limitMs));
+      }
+    }
+  }
+
+  #name(act: Act): string {
+    return `${act.kind} member ${act.ordinal}`;
+  }
+
+  /** A new term first: what another brain has under way can no longer be recorded. */
+  async #takeTerm(signal: AbortSignal): Promise<void> {
+    const { records, clock } = this.#options;
+    while (!signal.aborted) {
+      try {
+        const found = await records.read();
+        if (found === null) throw new Error('there is no record of this cluster');
+        if (this.#term > 0 && found.record.term > this.#term) throw new SupersededError(this.#term, found.record.term);
+        const record = { ...found.record, term: found.record.term + 1 };
+        if ((await records.swap(found.version, record)) === 'written') {
+          this.#term = record.term;
+          this.#current = { version: found.version + 1, record };
+          this.#barrier = null;
+          this.#journal('record', `term ${record.term} begins`);
+          return;
+        }
+      } catch (error) {
+        if (error instanceof SupersededError) throw error;
+        this.#journal('failed', `the record: ${error instanceof Error ? error.message : String(error)}`);
+        await clock.sleep(RECORD_RETRY_MS, signal);
+      }
+    }
+  }
+
+  /** Rejects if the record names another brain's term. For links, whenever they took a lock. */
+  async confirm(): Promise<void> {
+    const found = await this.#options.records.read();
+    if (found !== null && found.record.term !== this.#term) throw new SupersededError(this.#term, found.record.term);
+  }
+
+  /** Says whether it is written. A swap without an answer is neither: the record is written once more, under a new term. */
+  async #write(next: ClusterRecord, why: string, signal: AbortSignal): Promise<boolean> {
+    const { records, clock } = this.#options;
+    const current = this.#current;
+    if (current === null) return false;
+    const sinceMs = clock.nowMs();
+    let outcome: 'written' | 'conflict';
+    try {
+      outcome = await records.swap(current.version, next);
+    } catch (error) {
+      this.#journal(
+        'failed',
+        `the record: ${error instanceof Error ? error.message : String(error)}; read again under a new term`,
+      );
+      await this.#takeTerm(signal);
+      return false;
+    }
+    if (outcome === 'conflict') {
+      const found = await records.read();
+      throw new SupersededError(this.#term, found?.record.term ?? 0);
+    }
+    this.#current = { version: current.version + 1, record: next };
+    this.#barrier = null;
+    this.#journal('record', `${why} [${describe(next)}]`, Math.round(clock.nowMs() - sinceMs));
+    return true;
+  }
+
+  #record(): ClusterRecord {
+    if (this.#current === null) throw new Error('the loop has no record yet');
+    return this.#current.record;
+  }
+
+  #say({ state, reason }: Decision): void {
+    const said = `${state}: ${reason}`;
+    if (said === this.#lastSaid) return;
+    this.#lastSaid = said;
+    this.#journal('state', said);
+  }
+
+  #point(decision: Decision, { record }: View): void {
+    const target = (wish: EndpointWish): EndpointTarget => ({ epoch: record.epoch, ...wish });
+    const [primary, read] = [target(decision.primary), target(decision.read)];
+    const pointed = JSON.stringify([
+      primary,
+      read,
+      this.#options.hosts.list().map(({ host, port }) => `${host}:${port}`),
+    ]);
+    if (pointed === this.#lastPointed) return;
+    this.#lastPointed = pointed;
+    this.#options.endpoints.point(primary, read);
+  }
+
+  #journal(kind: string, text: string, ms?: number): void {
+    const { journal, clock } = this.#options;
+    const epoch = this.#current?.record.epoch ?? 0;
+    const at = clock.wallTime().toISOString();
+    journal.write({ at, epoch, term: this.#term, kind, text, ...(ms === undefined ? {} : { ms }) });
+  }
+
+  #poke(): void {
+    this.#woken = true;
+    this.#wake();
+  }
+
+  async #rest(ms: number, signal: AbortSignal): Promise<void> {
+    if (this.#woken || signal.aborted) return;
+    const alarm = new AbortController();
+    this.#wake = () => alarm.abort();
+    await this.#options.clock.sleep(ms, alarm.signal);
+    this.#wake = () => undefined;
+  }
+}
+
+function unborn(ordinal: number): HostView {
+  return { ordinal, process: { kind: 'absent' }, bootId: '', aside: null, trouble: null, host: '', port: 0 };
+}
+
+function describe(record: ClusterRecord): string {
+  const ackers = record.ackers.map((acker) => acker.ordinal).join(',');
+  return `epoch ${record.epoch}, primary ${record.primary?.ordinal ?? 'none'}, S {${ackers}}, k ${record.required}, ${record.mode}`;
+}

@@ -1,0 +1,213 @@
+/**
+ * A real member's way in by SQL: one session that holds the member's lock and acts, one that looks. Both are of one life
+ * of the server; if either breaks, both are made again, the lock retaken and the record read again.
+ */
+import type { MemberAct } from '../cluster/decision.ts';
+import type { Contact, ServerView } from '../cluster/view.ts';
+import { GtidSet } from '../gtid/gtid-set.ts';
+import { LockHeldError, takeLock } from '../mysql/lock.ts';
+import { CONTROLLER_USER } from '../mysql/names.ts';
+import { observe } from '../mysql/observe.ts';
+import { lockOut, unlockAccounts } from '../mysql/procedures/accounts.ts';
+import { clone } from '../mysql/procedures/clone.ts';
+import { enableEvents } from '../mysql/procedures/events.ts';
+import { follow } from '../mysql/procedures/follow.ts';
+import { close, disarm, open, reopen } from '../mysql/procedures/open.ts';
+import { prepare } from '../mysql/procedures/prepare.ts';
+import { purge } from '../mysql/procedures/purge.ts';
+import { setRequired } from '../mysql/procedures/required.ts';
+import { apply, seal } from '../mysql/procedures/seal.ts';
+import { writeBarrier, writeEpoch } from '../mysql/procedures/write.ts';
+import { Session, isRefusal } from '../mysql/session.ts';
+import type { Clock, MemberLink } from './port.ts';
+import { SupersededError } from './superseded.ts';
+
+export interface ServerLinkOptions {
+  readonly ordinal: number;
+  /** Where the administrative address is now; null while the member has none. */
+  readonly address: () => { readonly host: string; readonly port: number } | null;
+  readonly passwords: { readonly controller: string; readonly replication: string; readonly clone: string };
+  readonly heartbeatSeconds: number;
+  readonly clock: Clock;
+  /** Called whenever the lock was taken; rejects with SupersededError if the record names another brain's term. */
+  readonly confirm: () => Promise<void>;
+}
+
+/** An answer that is this late is not waited for: both sessions are made anew. */
+const GIVE_UP_MS = 5000;
+
+interface Sessions {
+  readonly number: number;
+  readonly acting: Session;
+  readonly looking: Session;
+  sealed: boolean;
+}
+
+type Answer = { readonly ok: true; readonly server: ServerView } | { readonly ok: false; readonly error: unknown };
+
+export class ServerLink implements MemberLink {
+  readonly #options: ServerLinkOptions;
+  readonly #listeners: (() => void)[] = [];
+  #sessions: Sessions | null = null;
+  #count = 0;
+  #pending: { readonly answer: Promise<Answer>; readonly sinceMs: number } | null = null;
+  #failingSinceMs: number | null = null;
+  #closed = false;
+
+  constructor(options: ServerLinkOptions) {
+    this.#options = options;
+  }
+
+  async observe(deadlineMs: number): Promise<Contact> {
+    const { clock } = this.#options;
+    this.#pending ??= { answer: this.#ask(), sinceMs: clock.nowMs() };
+    const { answer, sinceMs } = this.#pending;
+    const controller = new AbortController();
+    const late = clock.sleep(deadlineMs, controller.signal).then(() => null);
+    const first = await Promise.race([answer, late]);
+    controller.abort();
+    if (first === null) {
+      this.#failingSinceMs ??= sinceMs;
+      return { kind: 'silent', sinceMs: this.#failingSinceMs };
+    }
+    this.#pending = null;
+    if (first.ok) {
+      this.#failingSinceMs = null;
+      return { kind: 'answers', server: first.server };
+    }
+    return this.#failed(first.error, sinceMs);
+  }
+
+  #failed(error: unknown, sinceMs: number): Contact {
+    if (error instanceof SupersededError) throw error;
+    const said = error instanceof Error ? error.message : String(error);
+    if (isRefusal(error) || error instanceof LockHeldError) {
+      this.#failingSinceMs = null;
+      return { kind: 'refused', error: said };
+    }
+    this.#failingSinceMs ??= sinceMs;
+    const silent = said === 'no answer in time';
+    return silent
+      ? { kind: 'silent', sinceMs: this.#failingSinceMs }
+      : { kind: 'unreachable', error: said, sinceMs: this.#failingSinceMs };
+  }
+
+  async #ask(): Promise<Answer> {
+    const signal = this.#options.clock.deadline(GIVE_UP_MS);
+    try {
+      const sessions = await this.#connect(signal);
+      const seen = await observe(sessions.looking, sessions.acting.id, signal);
+      if (this.#sessions !== sessions) throw new Error('the session broke meanwhile');
+      return { ok: true, server: { ...seen, session: sessions.number, sealed: sessions.sealed } };
+    } catch (error) {
+      // A statement that failed on a sound connection says nothing of the lock; connect again all the same.
+      this.#drop();
+      return { ok: false, error };
+    }
+  }
+
+  async #connect(signal: AbortSignal): Promise<Sessions> {
+    if (this.#sessions !== null) return this.#sessions;
+    const address = this.#options.address();
+    if (address === null || this.#closed) throw new Error('it has no address');
+    const target = { ...address, user: CONTROLLER_USER, password: this.#options.passwords.controller };
+    const acting = await Session.open(target, signal);
+    try {
+      await takeLock(acting, signal);
+      await this.#options.confirm();
+      const looking = await Session.open(target, signal);
+      const sessions = { number: ++this.#count, acting, looking, sealed: false };
+      this.#sessions = sessions;
+      for (const session of [acting, looking]) {
+        session.onBroken(() => {
+          if (this.#sessions === sessions) this.#drop();
+        });
+      }
+      return sessions;
+    } catch (error) {
+      acting.destroy();
+      throw error;
+    }
+  }
+
+  #drop(): void {
+    const sessions = this.#sessions;
+    this.#sessions = null;
+    if (sessions === null) return;
+    this.#failingSinceMs ??= this.#options.clock.nowMs();
+    sessions.acting.destroy();
+    sessions.looking.destroy();
+    for (const listener of this.#listeners) listener();
+  }
+
+  async perform(act: MemberAct, signal: AbortSignal): Promise<void> {
+    const sessions = this.#sessions;
+    if (sessions === null || act.session !== sessions.number) {
+      throw new Error('the session that showed this is gone');
+    }
+    const { acting } = sessions;
+    const { passwords, heartbeatSeconds, ordinal } = this.#options;
+    switch (act.kind) {
+      case 'seal':
+        await seal(acting, signal);
+        sessions.sealed = true;
+        return;
+      case 'apply':
+        return apply(acting, signal);
+      case 'follow':
+        sessions.sealed = false;
+        return follow(acting, ordinal, act.source, passwords.replication, heartbeatSeconds, signal);
+      case 'prepare':
+        return prepare(acting, act.required, act.unlocked, signal);
+      case 'open':
+        await open(acting, act.required, signal);
+        return enableEvents(acting, signal);
+      case 'set-required':
+        return setRequired(acting, act.required, signal);
+      case 'unlock':
+        return unlockAccounts(acting, act.ordinals, signal);
+      case 'lock-out':
+        return lockOut(acting, act.ordinals, signal);
+      case 'close':
+        return this.#aside(sessions, signal, (killer) => close(acting, killer, signal));
+      case 'reopen':
+        return reopen(acting, signal);
+      case 'disarm':
+        return disarm(acting, signal);
+      case 'clone':
+        return clone(acting, act.donor, passwords.clone, signal);
+      case 'purge':
+        await purge(acting, GtidSet.parse(act.keep), signal);
+        return;
+      case 'write-epoch':
+        return this.#aside(sessions, signal, (writing) => writeEpoch(writing, act, signal));
+      case 'barrier':
+        return this.#aside(sessions, signal, (writing) => writeBarrier(writing, signal));
+      default:
+        act satisfies never;
+    }
+  }
+
+  /** In a session of its own, of the same life: the acting one is seen alive after the new one was made. */
+  async #aside(sessions: Sessions, signal: AbortSignal, work: (session: Session) => Promise<void>): Promise<void> {
+    const address = this.#options.address();
+    if (address === null) throw new Error('it has no address');
+    const target = { ...address, user: CONTROLLER_USER, password: this.#options.passwords.controller };
+    const session = await Session.open(target, signal);
+    try {
+      await sessions.looking.query('SELECT 1', [], signal);
+      await work(session);
+    } finally {
+      session.destroy();
+    }
+  }
+
+  onBroken(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#drop();
+  }
+}

@@ -1,0 +1,26 @@
+/** What a resource asks of the brain. */
+import type { Wanted } from '../cluster/view.ts';
+import { durabilityFor } from '../spec/durability.ts';
+import type { MySQLCluster } from '../spec/resource.ts';
+
+/** MySQL counts more than two acknowledgements right only in newer versions (bug 109829). */
+const MOST_COUNTED_BEFORE_9 = 2;
+
+export function wantedBy(cluster: MySQLCluster, mysqlVersion: string): Wanted {
+  const { spec } = cluster;
+  const { mode, required } = durabilityFor(cluster);
+  const counted = Number(mysqlVersion.split('.')[0]) >= 9 ? required : Math.min(required, MOST_COUNTED_BEFORE_9);
+  return {
+    replicas: spec.replicas,
+    mode,
+    required: counted,
+    readIncludesPrimary: spec.endpoints.read.includePrimary,
+    limits: {
+      detectionMs: spec.detection.timeoutSeconds * 1000,
+      readLagSeconds: spec.lag.readMaxSeconds,
+      switchoverLagSeconds: spec.lag.switchoverMaxSeconds,
+      switchoverGraceMs: spec.switchover.graceSeconds * 1000,
+      powerLoss: spec.durability.powerLoss,
+    },
+  };
+}

@@ -1,0 +1,27 @@
+/** Fill an empty member from a donor. */
+import { CLONE_USER } from '../names.ts';
+import { SessionBrokenError, StatementError, type Session } from '../session.ts';
+import type { Source } from './follow.ts';
+import { ProcedureRefusedError } from './refused.ts';
+
+/**
+ * CLONE ends in a restart of the server, so success is a broken session or error 3707 (no supervisor to restart it:
+ * the platform does). Whether it was completed is seen afterwards, in performance_schema.clone_status.
+ */
+export async function clone(session: Session, donor: Source, password: string, signal: AbortSignal): Promise<void> {
+  const [row] = await session.query('SELECT @@global.gtid_executed AS executed', [], signal);
+  if (row?.['executed'] !== '') throw new ProcedureRefusedError('it is not empty: only an empty member is filled');
+  await session.query('STOP REPLICA', [], signal);
+  await session.query('SET GLOBAL clone_valid_donor_list = ?', [`${donor.host}:${donor.port}`], signal);
+  try {
+    await session.query(
+      `CLONE INSTANCE FROM '${CLONE_USER}'@?:${Math.trunc(donor.port)} IDENTIFIED BY ?`,
+      [donor.host, password],
+      signal,
+    );
+  } catch (error) {
+    if (error instanceof SessionBrokenError && !signal.aborted) return;
+    if (error instanceof StatementError && error.errno === 3707) return;
+    throw error;
+  }
+}

@@ -1,0 +1,55 @@
+/** Follow a source by auto-position, acknowledging what is received. */
+import { replicationUser } from '../names.ts';
+import type { Session } from '../session.ts';
+import { ProcedureRefusedError } from './refused.ts';
+
+export interface Source {
+  readonly host: string;
+  readonly port: number;
+}
+
+/**
+ * Repointing, by CHANGE REPLICATION SOURCE with both threads stopped, destroys what was received and not applied
+ * without a warning; so it is refused while there is any.
+ */
+export async function follow(
+  session: Session,
+  ordinal: number,
+  source: Source,
+  password: string,
+  heartbeatSeconds: number,
+  signal: AbortSignal,
+): Promise<void> {
+  await session.query('STOP REPLICA', [], signal);
+  await refuseUnapplied(session, signal);
+  await refuseSource(session, signal);
+  await session.query('SET GLOBAL rpl_semi_sync_replica_enabled = ON', [], signal);
+  await session.query(
+    'CHANGE REPLICATION SOURCE TO SOURCE_HOST = ?, SOURCE_PORT = ?, SOURCE_USER = ?, SOURCE_PASSWORD = ?, ' +
+      'SOURCE_AUTO_POSITION = 1, GET_SOURCE_PUBLIC_KEY = 1, SOURCE_CONNECT_RETRY = 1, SOURCE_RETRY_COUNT = 4294967295, ' +
+      'SOURCE_HEARTBEAT_PERIOD = ?',
+    [source.host, source.port, replicationUser(ordinal), password, heartbeatSeconds],
+    signal,
+  );
+  await session.query('START REPLICA', [], signal);
+}
+
+export async function refuseUnapplied(session: Session, signal: AbortSignal): Promise<void> {
+  const [row] = await session.query(
+    `SELECT GTID_SUBTRACT(RECEIVED_TRANSACTION_SET, @@global.gtid_executed) AS unapplied
+       FROM performance_schema.replication_connection_status WHERE CHANNEL_NAME = ''`,
+    [],
+    signal,
+  );
+  const unapplied = typeof row?.['unapplied'] === 'string' ? row['unapplied'] : '';
+  if (unapplied === '') return;
+  // Not a step further: let it apply them first.
+  await session.query('START REPLICA SQL_THREAD', [], signal);
+  throw new ProcedureRefusedError(`received and not yet applied: ${unapplied}`);
+}
+
+/** A member on which commits could still wait is no replica yet: following would turn their wait into an OK. */
+async function refuseSource(session: Session, signal: AbortSignal): Promise<void> {
+  const [row] = await session.query('SELECT @@global.rpl_semi_sync_source_enabled AS enabled', [], signal);
+  if (Number(row?.['enabled']) !== 0) throw new ProcedureRefusedError('semi-synchronous replication is on as a source');
+}

@@ -1,0 +1,87 @@
+/** Open a prepared member for writes, and close it again. */
+import type { Session } from '../session.ts';
+import { StatementError } from '../session.ts';
+import { ProcedureRefusedError } from './refused.ts';
+import { refuseUnlessWaiting } from './required.ts';
+
+/** In the very session that prepared it: a restart in between takes the session along. */
+export async function open(session: Session, required: number, signal: AbortSignal): Promise<void> {
+  await refuseUnlessWaiting(session, required, signal);
+  await session.run(
+    ['SET GLOBAL super_read_only = OFF', 'SET GLOBAL read_only = OFF', 'SET GLOBAL event_scheduler = ON'],
+    signal,
+  );
+}
+
+/**
+ * Close a living primary for a switchover. It holds only when the SET returned and both variables read 1. Bounded by
+ * the session's lock_wait_timeout; `killer`, another session, ends the transactions of clients that stand in its way.
+ */
+export async function close(session: Session, killer: Session, signal: AbortSignal): Promise<void> {
+  const attempt = { over: false };
+  const closing = session.query('SET GLOBAL super_read_only = ON', [], signal).finally(() => {
+    attempt.over = true;
+  });
+  await Promise.all([closing, endTransactions(killer, attempt, signal)]);
+  await session.query('SET GLOBAL event_scheduler = OFF', [], signal);
+  const [row] = await session.query(
+    'SELECT @@global.super_read_only AS super, @@global.read_only AS plain',
+    [],
+    signal,
+  );
+  if (Number(row?.['super']) !== 1 || Number(row?.['plain']) !== 1)
+    throw new ProcedureRefusedError('it did not stay read-only');
+  // Whoever is still connected would meet a read-only server: it meets the new primary instead.
+  await endClients(killer, signal);
+}
+
+export async function reopen(session: Session, signal: AbortSignal): Promise<void> {
+  await session.run(
+    ['SET GLOBAL super_read_only = OFF', 'SET GLOBAL read_only = OFF', 'SET GLOBAL event_scheduler = ON'],
+    signal,
+  );
+}
+
+/** A drained primary acknowledges nothing any more; with no commit waiting, switching this off says OK to nobody. */
+export async function disarm(session: Session, signal: AbortSignal): Promise<void> {
+  const [row] = await session.query(
+    `SELECT @@global.super_read_only AS super, @@global.read_only AS plain,
+       (SELECT variable_value FROM performance_schema.global_status WHERE variable_name = 'Rpl_semi_sync_source_wait_sessions') AS waiting`,
+    [],
+    signal,
+  );
+  if (Number(row?.['super']) !== 1 || Number(row?.['plain']) !== 1 || Number(row?.['waiting']) !== 0) {
+    throw new ProcedureRefusedError('it is not drained');
+  }
+  await session.query('SET GLOBAL rpl_semi_sync_source_enabled = OFF', [], signal);
+}
+
+const CLIENTS = `USER IS NOT NULL AND USER NOT LIKE 'baton\\_%' AND USER NOT IN ('system user', 'event_scheduler', 'unauthenticated user')`;
+
+async function endTransactions(killer: Session, attempt: { over: boolean }, signal: AbortSignal): Promise<void> {
+  // First a moment for those that end by themselves.
+  for (let pauseSeconds = 0.02; !attempt.over; pauseSeconds = 0.01) {
+    await killer.query(`DO SLEEP(${pauseSeconds})`, [], signal);
+    if (attempt.over) return;
+    await killAll(
+      killer,
+      `SELECT ID FROM performance_schema.processlist WHERE ${CLIENTS}
+         AND ID IN (SELECT trx_mysql_thread_id FROM information_schema.innodb_trx)`,
+      signal,
+    );
+  }
+}
+
+async function endClients(killer: Session, signal: AbortSignal): Promise<void> {
+  await killAll(killer, `SELECT ID FROM performance_schema.processlist WHERE ${CLIENTS}`, signal);
+}
+
+async function killAll(killer: Session, select: string, signal: AbortSignal): Promise<void> {
+  for (const row of await killer.query(select, [], signal)) {
+    try {
+      await killer.query(`KILL CONNECTION ${Number(row['ID'])}`, [], signal);
+    } catch (error) {
+      if (!(error instanceof StatementError && error.errno === 1094)) throw error;
+    }
+  }
+}

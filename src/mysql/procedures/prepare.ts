@@ -1,0 +1,35 @@
+/** Make a closed member ready to be opened: no source any more, its ackers known, commits that will wait for them. */
+import { MAX_MEMBERS } from '../names.ts';
+import type { Session } from '../session.ts';
+import { lockOut, unlockAccounts } from './accounts.ts';
+import { refuseUnapplied } from './follow.ts';
+import { setRequired } from './required.ts';
+
+/**
+ * Account statements are refused under super_read_only, so for a moment read_only alone holds, with offline_mode to
+ * keep everybody out who could write in spite of it. Whatever fails leaves the member closed, at worst offline too,
+ * and the next attempt goes through all of it again.
+ */
+export async function prepare(
+  session: Session,
+  required: number,
+  unlocked: readonly number[],
+  signal: AbortSignal,
+): Promise<void> {
+  await session.query('STOP REPLICA', [], signal);
+  await refuseUnapplied(session, signal);
+  await session.query('RESET REPLICA ALL', [], signal);
+  await session.query('SET GLOBAL rpl_semi_sync_replica_enabled = OFF', [], signal);
+  await session.query('SET GLOBAL super_read_only = ON', [], signal);
+  // Before anybody could write: from here on a commit waits.
+  await setRequired(session, required, signal);
+  const others = Array.from({ length: MAX_MEMBERS }, (_, ordinal) => ordinal).filter(
+    (ordinal) => !unlocked.includes(ordinal),
+  );
+  await session.query('SET GLOBAL offline_mode = ON', [], signal);
+  await session.query('SET GLOBAL super_read_only = OFF', [], signal);
+  await lockOut(session, others, signal);
+  await unlockAccounts(session, unlocked, signal);
+  await session.query('SET GLOBAL super_read_only = ON', [], signal);
+  await session.query('SET GLOBAL offline_mode = OFF', [], signal);
+}
