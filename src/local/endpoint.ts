@@ -429,7 +429,10 @@ export class Endpoint {
 
   #upstreamOf(backend: Backend): Upstream {
     const { ordinal, host, port } = backend;
-    const known = this.#upstreams.find(({ backend: b }) => b.ordinal === ordinal && b.host === host && b.port === port);
+    const inUse = [...this.#upstreams, ...[...this.#tenants].map((tenant) => tenant.upstream)];
+    const known = inUse.find(
+      (u) => u?.backend.ordinal === ordinal && u.backend.host === host && u.backend.port === port,
+    );
     if (known === undefined)
       return { backend: { ordinal, host, port }, bound: 0, reaching: 0, failures: 0, retryAtMs: 0 };
     known.retryAtMs = 0; // whoever points here has a reason to think that it answers
