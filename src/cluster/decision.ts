@@ -102,7 +102,7 @@ export interface Outcome {
 export interface Switching {
   readonly id: number;
   readonly to: number;
-  readonly phase: 'draining' | 'closing' | 'moving';
+  readonly phase: 'waiting' | 'draining' | 'closing' | 'moving';
   readonly sinceMs: number;
   readonly reason: string;
 }

@@ -23,9 +23,11 @@ export function openPrimary(plan: Plan, primary: Answering): void {
   plan.primary = { members: [], hold: false, reason: plan.reason };
   plan.soon();
   plan.report(member, 'opening');
-  if (isPrepared(plan, primary)) openOrWait(plan, primary);
+  const prepared = isPrepared(plan, primary);
+  if (prepared) openOrWait(plan, primary);
   else prepare(plan, primary);
-  plan.read = { members: join(plan, primary), hold: false, reason: plan.reason };
+  // Nobody can log in before: followers would only be put off for a second.
+  plan.read = { members: prepared ? join(plan, primary) : [], hold: false, reason: plan.reason };
   if (admit(plan, primary)) return;
   shape(plan, primary);
 }

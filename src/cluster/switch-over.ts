@@ -9,6 +9,9 @@ import { heard, incarnationOf, type Answering, type Plan } from './plan.ts';
 
 /** From closing the old primary to the record; beyond it, the old one writes again. */
 const MOVE_MS = 2000;
+/** Statements under way come to their end at the endpoint; whoever takes longer is cut. */
+const DRAIN_MS = 150;
+const LONG_TRANSACTION_SECONDS = 1;
 const RETRY_MS = 2000;
 const MAX_RETRY_MS = 300_000;
 
@@ -30,7 +33,7 @@ export function beginSwitchover(plan: Plan, primary: Answering): boolean {
     reason: request.why,
   });
   plan.soon(1);
-  return show(plan, primary, `${request.why}: connections drain`);
+  return continueSwitchover(plan, primary);
 }
 
 /** What was asked for is tried once; what the brain needs itself, ever more rarely. */
@@ -109,13 +112,22 @@ export function continueSwitchover(plan: Plan, primary: Answering): boolean {
   const elapsedMs = plan.view.nowMs - now.sinceMs;
   plan.soon(3);
   switch (now.phase) {
-    case 'draining': {
+    case 'waiting': {
       const refusal = unable(plan, target, primary);
       if (refusal !== null && member.busy === null) return undo(plan, primary, now, refusal);
       if (primary.server.access !== 'open') return undo(plan, primary, now, 'the primary was closed by somebody else');
+      // Nobody is held up meanwhile: a long transaction gets its grace, and all others go on.
+      const long = primary.server.oldestTransactionSeconds >= LONG_TRANSACTION_SECONDS;
+      if (long && elapsedMs < plan.view.wanted.limits.switchoverGraceMs) {
+        plan.soon(50);
+        return announce(plan, primary, `a transaction is open for ${primary.server.oldestTransactionSeconds} s`);
+      }
+      enter(plan, { ...now, phase: 'draining', sinceMs: plan.view.nowMs });
+      return show(plan, primary, 'connections drain');
+    }
+    case 'draining': {
       const open = plan.view.openConnections;
-      const drained = open === 0 || elapsedMs >= plan.view.wanted.limits.switchoverGraceMs;
-      if (!drained) return show(plan, primary, `connections drain, ${open ?? 'some'} left`);
+      if (open !== null && open > 0 && elapsedMs < DRAIN_MS) return show(plan, primary, 'connections drain');
       plan.act(primary.member, { kind: 'close' }, `member ${now.to} takes over`);
       enter(plan, { ...now, phase: 'closing', sinceMs: plan.view.nowMs });
       return show(plan, primary, 'the old primary closes');
@@ -176,6 +188,13 @@ function settle(plan: Plan, id: number, done: boolean, reason: string): void {
   const before = plan.memory.outcome;
   const failures = done ? 0 : (before?.id === id ? before.failures : 0) + 1;
   plan.memory = { ...plan.memory, switchover: null, outcome: { id, done, reason, atMs: plan.view.nowMs, failures } };
+}
+
+function announce(plan: Plan, primary: Answering, reason: string): boolean {
+  plan.state = 'switching';
+  plan.reason = reason;
+  plan.report(primary.member, 'switching', reason);
+  return true;
 }
 
 function show(plan: Plan, primary: Answering, reason: string): boolean {

@@ -3,7 +3,7 @@ import { ackerOf, attached, follows, names } from './assess.ts';
 import { isPrepared } from './opening.ts';
 import { join } from './joining.ts';
 import { admit, passed, shape } from './membership.ts';
-import { heard, type Answering, type Plan } from './plan.ts';
+import type { Answering, Plan } from './plan.ts';
 import type { Verdict } from './primary.ts';
 import { restartOne } from './restart.ts';
 import { beginSwitchover, continueSwitchover } from './switch-over.ts';
@@ -21,7 +21,7 @@ export function tend(plan: Plan, primary: Extract<Verdict, { kind: 'serving' | '
   }
   const readable = join(plan, primary);
   pointReads(plan, primary, readable);
-  judgeState(plan, primary);
+  judgeState(plan, primary, readable);
   const waiting = watchWaiters(plan, primary);
   if (primary.kind === 'serving') {
     if (continueSwitchover(plan, primary)) return;
@@ -76,16 +76,14 @@ function pointReads(plan: Plan, { member }: Answering, readable: readonly number
   };
 }
 
-function judgeState(plan: Plan, primary: Answering): void {
+function judgeState(plan: Plan, primary: Answering, readable: readonly number[]): void {
   if (plan.state === 'creating' || plan.state === 'failing-over') return;
-  const missing = plan.view.members.filter((member) => {
-    if (member.ordinal === primary.member.ordinal || !plan.wanted(member.ordinal)) return false;
-    const server = heard(member);
-    if (server === null || !attached(server, primary.member, primary.server.serverUuid)) return true;
-    return server.lagSeconds !== null && server.lagSeconds > plan.view.wanted.limits.readLagSeconds;
-  });
+  const missing = plan.view.members.filter(
+    ({ ordinal }) => plan.wanted(ordinal) && ordinal !== primary.member.ordinal && !readable.includes(ordinal),
+  );
   const { record, wanted } = plan.view;
   if (missing.length > 0) {
+    plan.soon(100);
     plan.state = 'degraded';
     plan.reason = `${names(missing)} not in sync`;
   } else if (record.required < wanted.required && wanted.mode !== 'asynchronous') {

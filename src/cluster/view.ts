@@ -96,6 +96,8 @@ export interface ServerView {
   readonly clone: CloneView | null;
   /** Seconds that what it applies is behind; 0 if all that it received is applied; null if it can't be told. */
   readonly lagSeconds: number | null;
+  /** Age of the oldest transaction that a client has open, in seconds; 0 if none. */
+  readonly oldestTransactionSeconds: number;
 }
 
 export type Contact =

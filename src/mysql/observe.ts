@@ -37,6 +37,7 @@ export interface ServerObservation {
     readonly error: string;
   } | null;
   readonly lagSeconds: number | null;
+  readonly oldestTransactionSeconds: number;
 }
 
 const OBSERVE = `SELECT JSON_OBJECT(
@@ -67,6 +68,9 @@ const OBSERVE = `SELECT JSON_OBJECT(
      SELECT LAST_APPLIED_TRANSACTION_ORIGINAL_COMMIT_TIMESTAMP AS applied FROM performance_schema.replication_applier_status_by_worker
        WHERE CHANNEL_NAME = '' AND LAST_APPLIED_TRANSACTION_ORIGINAL_COMMIT_TIMESTAMP > '1970-01-02') w),
   'epoch', (SELECT JSON_OBJECT('clusterId', cluster, 'epoch', epoch, 'term', term) FROM ${SCHEMA}.epoch WHERE id = 1),
+  'transaction', (SELECT MAX(TIMESTAMPDIFF(SECOND, t.trx_started, NOW())) FROM information_schema.innodb_trx t
+     JOIN performance_schema.processlist p ON p.ID = t.trx_mysql_thread_id
+     WHERE p.USER NOT LIKE 'baton\\_%' AND p.USER NOT IN ('system user', 'event_scheduler')),
   'clone', (SELECT JSON_OBJECT('state', STATE, 'error', ERROR_MESSAGE) FROM performance_schema.clone_status LIMIT 1),
   'cloneBytes', (SELECT JSON_OBJECT('done', SUM(DATA), 'total', SUM(ESTIMATE)) FROM performance_schema.clone_progress)
 ) AS seen`;
@@ -89,6 +93,7 @@ interface Seen {
   applierErrors: string[] | null;
   behind: number | null;
   lastApplied: number | null;
+  transaction: number | null;
   epoch: { clusterId: string; epoch: number; term: number } | null;
   clone: { state: string; error: string } | null;
   cloneBytes: { done: number | null; total: number | null };
@@ -120,6 +125,7 @@ export async function observe(session: Session, holder: number, signal: AbortSig
     epochRow: seen.epoch,
     clone: cloneOf(seen),
     lagSeconds: lagOf(seen, replica, executed),
+    oldestTransactionSeconds: seen.transaction ?? 0,
   };
 }
 

@@ -1,0 +1,254 @@
+/** A cluster on this machine: members, endpoints, record, journal and the loop, put together. */
+import { randomBytes, randomUUID } from 'node:crypto';
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { newClusterRecord } from '../cluster/record.ts';
+import { systemClock } from '../control/clock.ts';
+import { Loop } from '../control/loop.ts';
+import type { Endpoints, EndpointTarget } from '../control/port.ts';
+import { ServerLink } from '../control/server-link.ts';
+import { wantedBy } from '../control/wanted.ts';
+import { initialSql, type Passwords } from '../mysql/accounts.ts';
+import { configFile } from '../mysql/config-file.ts';
+import type { MySQLCluster } from '../spec/resource.ts';
+import type { Distribution } from './distribution.ts';
+import { writeFileDurably } from './durable-file.ts';
+import { Endpoint, type Backend } from './endpoint.ts';
+import { chooseFreePort } from './free-ports.ts';
+import { JournalFile } from './journal-file.ts';
+import { LocalMembers, type MemberLayout } from './members.ts';
+import { RecordFiles } from './record-files.ts';
+import { copyTemplate } from './template.ts';
+
+export interface LocalClusterOptions {
+  readonly resource: MySQLCluster;
+  readonly distribution: Distribution;
+  /** An initialised data directory, from ensureTemplate. */
+  readonly template: string;
+  /** Where members keep their data. */
+  readonly dataDir: string;
+  /** Where record, journal, secrets and ports are kept. */
+  readonly stateDir: string;
+  readonly log: (event: Record<string, unknown>) => void;
+}
+
+/** First choices for the two endpoints, as MySQL Router has them; the next free ones if they are taken. */
+const PRIMARY_PORT = 6446;
+const READ_PORT = 6447;
+/** A pool that reads should not notice that a replica left for lagging. */
+const READ_GRACE_MS = 5000;
+
+interface State {
+  readonly passwords: Passwords;
+  readonly ports: { readonly primary: number; readonly read: number };
+}
+
+export class LocalCluster {
+  readonly members: LocalMembers;
+  readonly loop: Loop;
+  readonly journal: JournalFile;
+  readonly passwords: Passwords;
+  readonly endpoints: LocalEndpoints;
+  readonly version: string;
+  #resource: MySQLCluster;
+  readonly #stop = new AbortController();
+  #running: Promise<void> = Promise.resolve();
+
+  private constructor(
+    options: LocalClusterOptions,
+    parts: { members: LocalMembers; endpoints: LocalEndpoints; journal: JournalFile; records: RecordFiles; state: State },
+  ) {
+    this.#resource = options.resource;
+    this.version = options.distribution.version;
+    this.members = parts.members;
+    this.endpoints = parts.endpoints;
+    this.journal = parts.journal;
+    this.passwords = parts.state.passwords;
+    this.loop = new Loop({
+      clock: systemClock,
+      records: parts.records,
+      hosts: parts.members,
+      endpoints: parts.endpoints,
+      journal: parts.journal,
+      wanted: () => wantedBy(this.#resource, this.version),
+      link: (ordinal) =>
+        new ServerLink({
+          ordinal,
+          address: () => {
+            const layout = parts.members.layout(ordinal);
+            return layout === null ? null : { host: layout.host, port: layout.adminPort };
+          },
+          passwords: this.passwords,
+          heartbeatSeconds: heartbeatSeconds(this.#resource),
+          clock: systemClock,
+          confirm: () => this.loop.confirm(),
+        }),
+    });
+  }
+
+  /** Takes a cluster up, or makes it; resolves once endpoints listen and the members are being looked after. */
+  static async open(options: LocalClusterOptions): Promise<LocalCluster> {
+    const { resource, dataDir, stateDir, distribution, template } = options;
+    await mkdir(stateDir, { recursive: true, mode: 0o700 });
+    const state = await loadState(stateDir, resource);
+    const records = new RecordFiles(join(stateDir, 'record'));
+    if ((await records.read()) === null) {
+      await records.swap(0, newClusterRecord(randomUUID(), wantedBy(resource, distribution.version).mode));
+    }
+    const endpoints = await LocalEndpoints.listen(resource, state.ports, options.log);
+    const members = await LocalMembers.open({
+      clusterDir: dataDir,
+      distribution,
+      template,
+      copyTemplate,
+      configFor: (member) => memberConfig(member, resource),
+      initSqlFor: () =>
+        initialSql(state.passwords, {
+          user: resource.spec.credentials.applicationUser,
+          database: resource.spec.credentials.database ?? null,
+        }),
+      log: (ordinal, text) => options.log({ event: 'member', ordinal, text }),
+      nowMs: () => systemClock.nowMs(),
+    });
+    endpoints.members = members;
+    const journal = new JournalFile(join(stateDir, 'journal.jsonl'));
+    return new LocalCluster(options, { members, endpoints, journal, records, state });
+  }
+
+  get resource(): MySQLCluster {
+    return this.#resource;
+  }
+
+  /** Starts the loop. `onSuperseded` is called if another controller takes this cluster over. */
+  start(onEnd: (error: Error | null) => void): void {
+    this.#running = this.loop.run(this.#stop.signal).then(
+      () => onEnd(null),
+      (error: unknown) => onEnd(error instanceof Error ? error : new Error(String(error))),
+    );
+  }
+
+  /** From now on, this is what is asked for. */
+  apply(resource: MySQLCluster): void {
+    this.#resource = resource;
+    this.loop.poke();
+  }
+
+  /** Lets go: the loop ends and the endpoints close; the members go on as they are. */
+  async release(): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+    await this.endpoints.close();
+    this.members.close();
+  }
+
+  /** Lets go and stops every member. A member where commits may wait is killed: asked to stop, it would answer them OK. */
+  async stopAll(): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+    await this.endpoints.close();
+    await Promise.all(this.members.list().map(({ ordinal }) => this.members.stop(ordinal, { signal: 'SIGKILL' })));
+    this.members.close();
+  }
+}
+
+function heartbeatSeconds({ spec }: MySQLCluster): number {
+  return Math.max(0.1, spec.detection.timeoutSeconds / 4);
+}
+
+function memberConfig(member: MemberLayout, { spec }: MySQLCluster): string {
+  return configFile({
+    ordinal: member.ordinal,
+    serverId: member.serverId,
+    bindAddress: member.host,
+    port: member.port,
+    adminPort: member.adminPort,
+    dataDir: member.dataDir,
+    socket: member.socket,
+    tmpDir: null,
+    powerLoss: spec.durability.powerLoss,
+    replicaNetTimeoutSeconds: Math.max(1, Math.ceil(spec.detection.timeoutSeconds / 2)),
+    settings: [spec.mysql.config],
+  });
+}
+
+async function loadState(stateDir: string, resource: MySQLCluster): Promise<State> {
+  const file = join(stateDir, 'secrets.json');
+  const known = await readFile(file, 'utf8').catch(() => null);
+  if (known !== null) return JSON.parse(known) as State;
+  const primary = resource.spec.endpoints.primary.port ?? (await freePort(PRIMARY_PORT));
+  const read = resource.spec.endpoints.read.port ?? (await freePort(READ_PORT === primary ? READ_PORT + 1 : READ_PORT, primary));
+  const password = (): string => randomBytes(18).toString('base64url');
+  const passwords: Passwords = {
+    root: password(),
+    controller: password(),
+    replication: password(),
+    clone: password(),
+    application: password(),
+  };
+  const state = { passwords, ports: { primary, read } };
+  await writeFileDurably(file, JSON.stringify(state));
+  return state;
+}
+
+async function freePort(wish: number, taken?: number): Promise<number> {
+  const { isPortFree } = await import('./free-ports.ts');
+  for (let port = wish; port < wish + 200; port += 10) {
+    if (port !== taken && (await isPortFree(port))) return port;
+  }
+  return chooseFreePort(new Set(taken === undefined ? [] : [taken]));
+}
+
+/** The two addresses of a cluster. */
+export class LocalEndpoints implements Endpoints {
+  readonly primary: Endpoint;
+  readonly read: Endpoint;
+  members: LocalMembers | null = null;
+  #held = false;
+
+  private constructor(primary: Endpoint, read: Endpoint) {
+    this.primary = primary;
+    this.read = read;
+  }
+
+  static async listen(resource: MySQLCluster, ports: State['ports'], log: LocalClusterOptions['log']): Promise<LocalEndpoints> {
+    const { endpoints } = resource.spec;
+    const waitMs = endpoints.waitSeconds * 1000;
+    const primary = await Endpoint.listen({ host: endpoints.primary.host, port: ports.primary, name: 'primary', waitMs, log });
+    try {
+      const read = await Endpoint.listen({ host: endpoints.read.host, port: ports.read, name: 'member to read from', waitMs, log });
+      return new LocalEndpoints(primary, read);
+    } catch (error) {
+      await primary.close();
+      throw error;
+    }
+  }
+
+  point(primary: EndpointTarget, read: EndpointTarget): void {
+    if (primary.hold && !this.#held) {
+      this.primary.hold(primary.reason);
+      void this.primary.drain(DRAIN_MS);
+    }
+    this.primary.point({ epoch: primary.epoch, backends: this.#backends(primary), reason: primary.reason });
+    if (!primary.hold && this.#held) this.primary.release();
+    this.#held = primary.hold;
+    this.read.point({ epoch: read.epoch, backends: this.#backends(read), reason: read.reason, graceMs: READ_GRACE_MS });
+  }
+
+  openConnections(): number {
+    return this.primary.stats().open;
+  }
+
+  #backends({ members }: EndpointTarget): Backend[] {
+    return members.flatMap((ordinal) => {
+      const layout = this.members?.layout(ordinal);
+      return layout === undefined || layout === null ? [] : [{ ordinal, host: layout.host, port: layout.port }];
+    });
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.primary.close(), this.read.close()]);
+  }
+}
+
+/** Clients are heard no more from the start; answers under way still arrive. */
+const DRAIN_MS = 100;
