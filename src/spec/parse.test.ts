@@ -122,7 +122,7 @@ describe('what is no resource gets one line', () => {
       'an empty file',
       '',
       'NOT_A_RESOURCE',
-      `cluster.yaml: expected one MySQLCluster resource, found nothing: the file is empty; ${start}`,
+      `cluster.yaml: expected one MySQLCluster resource, found nothing: it is empty; ${start}`,
     ],
     ['only comments', '# hello\n', 'NOT_A_RESOURCE', /found nothing/],
     ['a list', '- a\n- b\n', 'NOT_A_RESOURCE', /found a list; a resource begins with/],
@@ -130,8 +130,8 @@ describe('what is no resource gets one line', () => {
     [
       'two resources',
       `${HEAD}---\n${HEAD}`,
-      'NOT_A_RESOURCE',
-      /found 2 documents; give each MySQLCluster a file of its own/,
+      'YAML_SYNTAX',
+      /expected one resource, found 2 documents; give each a file of its own/,
     ],
     [
       'another kind',

@@ -59,3 +59,34 @@ const lineOf = ({ where, path, message, hint }: Problem): string =>
   [where, path, hint === undefined ? message : `${message}; ${hint}`]
     .filter((part) => part !== undefined && part !== '')
     .join(': ');
+
+/** One thing wrong with a text as a whole, which hides all else. */
+export const syntaxError = (where: string | undefined, message: string, hint?: string): ResourceError =>
+  new ResourceError([
+    { code: 'YAML_SYNTAX', path: '', message, expected: 'YAML', found: 'something else', hint, where },
+  ]);
+
+/** A place in a resource, from its root. */
+export type Path = readonly PropertyKey[];
+
+/** Where a path stands in the text that a resource came from; undefined if it came from none. */
+export type Locate = (path: Path, part: 'key' | 'value') => string | undefined;
+
+/** `spec.storage.size`; a name that is not a plain word is quoted, on one line and short. */
+export const dotted = (path: Path): string =>
+  path.map((step) => (/^[\w-]{1,64}$/.test(String(step)) ? String(step) : show(String(step)))).join('.');
+
+/** A value in a message, without what it holds. */
+export function kindOf(value: unknown): string {
+  if (value === undefined || value === null) return 'nothing';
+  if (Array.isArray(value)) return 'a list';
+  return typeof value === 'object' ? 'a map' : typeof value === 'string' ? 'text' : `a ${typeof value}`;
+}
+
+/** A value in a message: short, on one line. */
+export function show(value: unknown): string {
+  if (typeof value === 'number') return String(value);
+  if (typeof value !== 'string' && typeof value !== 'boolean') return kindOf(value);
+  const shown = JSON.stringify(value);
+  return shown.length <= 60 ? shown : `${shown.slice(0, 56)}…${typeof value === 'string' ? '"' : ''}`;
+}

@@ -14,7 +14,7 @@ import { checkVariables, normaliseNames } from './variables.ts';
 export const API_VERSION = 'baton.dev/v1alpha1';
 export const KIND = 'MySQLCluster';
 /** Members that one cluster may have. Semi-synchronous acks and a failover's seals are tested up to here. */
-export const MAX_REPLICAS = 15;
+const MAX_REPLICAS = 15;
 
 const text = (expected: string, pattern?: RegExp, maxLength?: number) => {
   let schema = z.string({ error: expected });

@@ -96,7 +96,7 @@ const STATIC = new RegExp(
 );
 
 /** `skip-log-bin` → `skip_log_bin`: one spelling for one option. */
-export const normaliseName = (name: string): string => name.toLowerCase().replaceAll('-', '_');
+const normaliseName = (name: string): string => name.toLowerCase().replaceAll('-', '_');
 
 /** `loose_skip_slave_start` → `replica_start`: what all spellings of a variable have in common. */
 function bareName(name: string): string {
