@@ -48,6 +48,9 @@ export class Loop {
   readonly #contacts = new Map<number, Contact>();
   readonly #jobs = new Map<number, Job>();
   readonly #failures = new Map<number, NonNullable<MemberView['failure']>>();
+  /** When each member was last begun to be looked at, and when its last act ended. */
+  readonly #lookedAtMs = new Map<number, number>();
+  readonly #actedAtMs = new Map<number, number>();
   /** When an act last failed, by its name: it is not tried again at once. */
   readonly #failedAtMs = new Map<string, number>();
   #barrier: BarrierView | null = null;
@@ -188,10 +191,12 @@ export class Loop {
   }
 
   #member(host: HostView): MemberView {
+    // What was looked at before an act ended does not show what the act did.
+    const stale = (this.#actedAtMs.get(host.ordinal) ?? -1) >= (this.#lookedAtMs.get(host.ordinal) ?? 0);
     return {
       ...host,
       contact: this.#contacts.get(host.ordinal) ?? { kind: 'unseen' },
-      busy: this.#jobs.get(host.ordinal)?.act.kind ?? null,
+      busy: this.#jobs.get(host.ordinal)?.act.kind ?? (stale ? 'settling' : null),
       failure: this.#failures.get(host.ordinal) ?? null,
     };
   }
@@ -203,6 +208,8 @@ export class Loop {
       return;
     }
     const deadlineMs = before?.kind === 'silent' ? SILENT_MS : ANSWER_MS;
+    // An answer that is still to come was asked for earlier.
+    if (before?.kind !== 'silent') this.#lookedAtMs.set(ordinal, this.#options.clock.nowMs());
     this.#contacts.set(ordinal, await this.#link(ordinal).observe(deadlineMs));
   }
 
@@ -234,6 +241,7 @@ export class Loop {
     this.#jobs.set(act.ordinal, { act, sinceMs });
     void this.#carryOut(act, sinceMs).then((error) => {
       this.#jobs.delete(act.ordinal);
+      this.#actedAtMs.set(act.ordinal, clock.nowMs());
       if (error === null) this.#failures.delete(act.ordinal);
       else this.#failures.set(act.ordinal, { act: act.kind, error, atMs: clock.nowMs() });
       this.#poke();
