@@ -39,15 +39,8 @@ export async function buildOnce(
     }
     return published;
   } finally {
-    await rm(staging, { recursive: true, force: true });
+    await removeTree(staging);
   }
-}
-
-/** Takes a directory out of the cache in one step, so that nobody finds it half removed. */
-export async function discard(cacheDir: string, name: string): Promise<void> {
-  const doomed = join(cacheDir, `${stagingPrefix}${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`);
-  await rename(join(cacheDir, name), doomed).catch(() => {});
-  await rm(doomed, { recursive: true, force: true });
 }
 
 /** Removes what killed builds left behind, judged by process on this host and by age elsewhere (a shared home). */
@@ -63,9 +56,13 @@ async function sweep(cacheDir: string): Promise<void> {
       () => Infinity,
     );
     const old = Date.now() - modified > abandonedAfterMs;
-    if (old || (ours && !isAlive(pid))) await rm(path, { recursive: true, force: true });
+    if (old || (ours && !isAlive(pid))) await removeTree(path);
   }
 }
+
+/** Tries again for a moment, since a program just killed may have a child that still writes a file. */
+const removeTree = (path: string): Promise<void> =>
+  rm(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
 
 function isAlive(pid: number): boolean {
   try {

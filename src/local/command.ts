@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 
 export type CommandOutcome = {
   /** null: it could not be started at all, or a signal ended it. */
@@ -13,6 +13,8 @@ export type CommandOptions = {
   /** The command is killed then, and the outcome says so in stderr. */
   timeoutMs: number;
   signal?: AbortSignal | undefined;
+  /** Hears what it complains of as it says it, and may send it a signal. */
+  onStderr?: ((text: string, program: Pick<ChildProcess, 'kill'>) => void) | undefined;
 };
 
 // The last part is what explains a failure; a program gone mad must not fill our memory.
@@ -24,7 +26,7 @@ const killGraceMs = 3_000;
  * Throws only the reason of an aborted `signal`, and only after the program is gone, so that its files can be removed.
  */
 export async function runCommand(argv: readonly string[], options: CommandOptions): Promise<CommandOutcome> {
-  const { env, cwd, timeoutMs, signal } = options;
+  const { env, cwd, timeoutMs, signal, onStderr } = options;
   signal?.throwIfAborted();
   const [program, ...args] = argv;
   if (program === undefined) throw new TypeError('runCommand needs a program to run');
@@ -33,12 +35,20 @@ export async function runCommand(argv: readonly string[], options: CommandOption
   let stdout = '';
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout = (stdout + text).slice(-outputLimitChars)));
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr = (stderr + text).slice(-outputLimitChars)));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr = (stderr + text).slice(-outputLimitChars);
+    onStderr?.(text, child);
+  });
 
   let killTimer: NodeJS.Timeout | undefined;
   const stop = (): void => {
     child.kill('SIGTERM');
-    killTimer ??= setTimeout(() => child.kill('SIGKILL'), killGraceMs);
+    killTimer ??= setTimeout(() => {
+      child.kill('SIGKILL');
+      // A child of its own may hold the pipes open and would be waited for.
+      child.stdout.destroy();
+      child.stderr.destroy();
+    }, killGraceMs);
   };
   const deadline = setTimeout(() => {
     stderr += `\nit did not end within ${timeoutMs / 1000} s`;

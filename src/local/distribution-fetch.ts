@@ -242,13 +242,17 @@ async function download(apt: Apt, packages: string[], archives: Archive[], conte
   const { staging, label, onProgress } = context;
   const totalBytes = archives.reduce((sum, archive) => sum + archive.sizeBytes, 0);
   await requireSpace(staging, totalBytes);
-  const report = (doneBytes: number): void =>
+  let doneBytes = 0;
+  // Never backwards: apt renames a file from one directory to another while they are being counted.
+  const report = (countedBytes: number): void => {
+    doneBytes = Math.max(doneBytes, Math.min(countedBytes, totalBytes));
     onProgress?.({
       step: 'download',
       message: `Fetching MySQL from ${label}: ${archives.length} packages, ${inMB(totalBytes)} MB (no root needed, signatures checked)`,
-      doneBytes: Math.min(doneBytes, totalBytes),
+      doneBytes,
       totalBytes,
     });
+  };
   report(0);
   const dir = join(staging, 'apt/archives');
   const timer = setInterval(() => void sizeOf(dir).then(report), 250);
@@ -287,7 +291,8 @@ async function sizeOf(dir: string): Promise<number> {
 
 /** Tells apt's failures apart by its words, since it has one exit code for all of them. */
 export function aptFailure({ stderr }: Pick<CommandOutcome, 'stderr'>, during: string): DistributionError {
-  const complaint = lastWords(stderr.replace(/^(?![EW]:| {2}).*$/gm, '').replace(/\n{2,}/g, '\n') || stderr);
+  // The first complaint is the cause, what follows are its consequences.
+  const complaint = /^[EW]: *(.+)$/m.exec(stderr)?.[1]?.slice(0, 300) ?? lastWords(stderr);
   if (
     /NO_PUBKEY|BADSIG|EXPKEYSIG|is not signed|GPG error|OpenPGP signature|could not be verified|sqv returned/i.test(
       stderr,

@@ -3,7 +3,6 @@ import { access, readdir, readFile, realpath } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
 
-import { discard } from './build-once.ts';
 import { lastWords, runCommand } from './command.ts';
 import { DistributionError } from './distribution-error.ts';
 import {
@@ -101,7 +100,7 @@ async function fromPath(
       return await describe({ prefix: [], mysqld, origin: 'path', signal });
     } catch (error) {
       if (!(error instanceof DistributionError)) throw error;
-      onProgress?.({ step: 'note', message: `Not using ${mysqld}: ${error.message}` });
+      onProgress?.({ step: 'note', message: `Passed over: ${error.message}` });
     }
   }
   return null;
@@ -116,45 +115,45 @@ async function refuseConfined(mysqld: string): Promise<void> {
     return;
   throw new DistributionError(
     'MYSQL_DOES_NOT_RUN',
-    `AppArmor confines it to the system's own data directory (/etc/apparmor.d/${profile})`,
+    `AppArmor confines ${mysqld} to the system's own data directory (/etc/apparmor.d/${profile})`,
     'Name another MySQL as basedir, or let one be fetched.',
   );
 }
 
+/** The newest one fetched before. One that is damaged is reported, not replaced: servers may be running from it. */
 async function fromCache(
   cacheDir: string,
   onProgress: FindDistributionOptions['onProgress'],
   signal?: AbortSignal,
 ): Promise<Distribution | null> {
-  const ending = fetchedName('', debianArch()).slice('mysql-'.length);
-  const versions = (await readdir(cacheDir).catch(() => []))
-    .filter((name) => name.startsWith('mysql-') && name.endsWith(ending))
-    .map((name) => name.slice('mysql-'.length, -ending.length))
-    .sort((a, b) => compareVersions(parseVersion(b), parseVersion(a)));
-  for (const version of versions) {
-    const name = fetchedName(version, debianArch());
+  const names = (await readdir(cacheDir).catch(() => []))
+    .filter((name) => name === fetchedName(parseVersion(name.slice('mysql-'.length)).join('.'), debianArch()))
+    .sort((a, b) => compareVersions(parseVersion(b.slice('mysql-'.length)), parseVersion(a.slice('mysql-'.length))));
+  for (const name of names) {
     try {
       return await describeFetched(join(cacheDir, name), signal);
     } catch (error) {
       if (!(error instanceof DistributionError)) throw error;
-      onProgress?.({ step: 'note', message: `Removing ${join(cacheDir, name)}, which is damaged: ${error.message}` });
-      await discard(cacheDir, name);
+      if (error.code !== 'MYSQL_TOO_OLD' && error.code !== 'MYSQL_TOO_NEW') throw error;
+      onProgress?.({ step: 'note', message: `Passed over: ${error.message}` });
     }
   }
   return null;
 }
 
 async function describeFetched(directory: string, signal?: AbortSignal): Promise<Distribution> {
+  const again = `If no server is running from it, remove ${directory}: the next start fetches it again.`;
   const loader = await fetchedLoader(directory);
   if (loader === null) {
-    throw new DistributionError(
-      'MYSQL_DOES_NOT_RUN',
-      `${directory}/lib has no program loader`,
-      'Remove it, and it is fetched again.',
-    );
+    throw new DistributionError('MYSQL_DOES_NOT_RUN', `${directory} is damaged: lib has no program loader`, again);
   }
   const prefix = [loader, '--library-path', join(directory, 'lib')];
-  return describe({ prefix, mysqld: join(directory, 'sbin/mysqld'), origin: 'fetched', signal });
+  try {
+    return await describe({ prefix, mysqld: join(directory, 'sbin/mysqld'), origin: 'fetched', signal });
+  } catch (error) {
+    if (!(error instanceof DistributionError) || !/^MYSQL_(DOES_NOT_RUN|LACKS_PLUGIN)$/.test(error.code)) throw error;
+    throw new DistributionError(error.code, `${directory} is damaged: ${error.message}`, again, { cause: error });
+  }
 }
 
 type Candidate = { prefix: string[]; mysqld: string; origin: Distribution['origin']; signal?: AbortSignal | undefined };

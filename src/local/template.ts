@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmod, cp, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { constants } from 'node:fs';
@@ -89,58 +88,42 @@ async function initialise(distribution: Distribution, dataDir: string, signal?: 
 
 /** A redo log of 8 MiB instead of 100, and whatever else a first start puts right, is then in every copy. */
 async function startAndStop(distribution: Distribution, dataDir: string, signal?: AbortSignal): Promise<void> {
-  signal?.throwIfAborted();
   // A socket's path may have 107 bytes, and a cache directory may be deep.
   const socketDir = await mkdtemp(join(tmpdir().length < 80 ? tmpdir() : '/tmp', 'baton-'));
-  const [program = '', ...prefix] = distribution.serverCommand;
-  const smallRedoLog = usesRedoLogCapacity(distribution.version)
-    ? ['--innodb-redo-log-capacity=8M']
-    : ['--innodb-log-file-size=4M', '--innodb-log-files-in-group=2'];
-  const server = spawn(
-    program,
-    [
-      ...prefix,
-      ...commonOptions(distribution, dataDir),
-      ...smallRedoLog,
-      '--skip-networking',
-      '--loose-mysqlx=OFF',
-      `--socket=${join(socketDir, 's')}`,
-      `--pid-file=${join(dataDir, 'mysqld.pid')}`,
-    ],
-    { stdio: ['ignore', 'ignore', 'pipe'] },
-  );
+  const argv = [
+    ...distribution.serverCommand,
+    ...commonOptions(distribution, dataDir),
+    ...smallRedoLog(distribution.version),
+    '--skip-networking',
+    '--loose-mysqlx=OFF',
+    `--socket=${join(socketDir, 's')}`,
+    `--pid-file=${join(dataDir, 'mysqld.pid')}`,
+  ];
   let log = '';
-  let ready = false;
   let asked = false;
-  const kill = (): boolean => server.kill('SIGKILL');
-  const deadline = setTimeout(kill, startDeadlineMs);
-  signal?.addEventListener('abort', kill, { once: true });
-  server.stderr.setEncoding('utf8').on('data', (text: string) => {
-    log = (log + text).slice(-100_000);
-    ready ||= log.includes(': ready for connections. Version');
-    if (ready && !asked) asked = server.kill('SIGTERM');
-  });
   try {
-    const exitCode = await new Promise<number | null>((resolve) => {
-      server.once('close', resolve);
-      server.once('error', (error) => {
-        log += error.message;
-        if (server.pid === undefined) resolve(null);
-      });
+    const ended = await runCommand(argv, {
+      timeoutMs: startDeadlineMs,
+      signal,
+      onStderr: (text, server) => {
+        log += text;
+        if (!asked && log.includes(': ready for connections. Version')) asked = server.kill('SIGTERM');
+      },
     });
-    signal?.throwIfAborted();
-    if (!ready || exitCode !== 0) throw templateFailure(distribution, 'the first start of a data directory', log);
+    if (!asked || ended.exitCode !== 0) {
+      throw templateFailure(distribution, 'the first start of a data directory', ended.stderr);
+    }
   } finally {
-    clearTimeout(deadline);
-    signal?.removeEventListener('abort', kill);
     await rm(socketDir, { recursive: true, force: true });
   }
 }
 
-/** Since 8.0.30 (manual, "Redo Log"); before, its size is that of its files. */
-function usesRedoLogCapacity(version: string): boolean {
+/** Its capacity is a setting since 8.0.30 (manual, "Redo Log"); before, it is as large as its files. */
+function smallRedoLog(version: string): string[] {
   const [major = 0, minor = 0, patch = 0] = version.split('.').map(Number);
-  return major > 8 || minor > 0 || patch >= 30;
+  return major > 8 || minor > 0 || patch >= 30
+    ? ['--innodb-redo-log-capacity=8M']
+    : ['--innodb-log-file-size=4M', '--innodb-log-files-in-group=2'];
 }
 
 function templateFailure(distribution: Distribution, during: string, log: string): DistributionError {
