@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { MySQLClusterSchema } from './resource.ts';
 
 /** A field as the schema has it: what documentation, hints and the CRD need of its JSON Schema. */

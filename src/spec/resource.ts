@@ -7,7 +7,7 @@
  *   not ours to check.
  * - A field holds what JSON Schema can say; rules between fields are `superRefine`.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { quantityBytes } from './quantity.ts';
 import { checkVariables, normaliseNames } from './variables.ts';
 
