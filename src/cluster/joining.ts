@@ -40,7 +40,8 @@ export function join(plan: Plan, primary: Answering): number[] {
 
 function isReadable(plan: Plan, { member, server }: Answering, primary: Answering): boolean {
   if (!plan.wanted(member.ordinal) || server.access !== 'closed') return false;
-  if (!attached(server, primary.member, primary.server.serverUuid) || applierBroken(server) || server.epochRow === null) return false;
+  if (!attached(server, primary.member, primary.server.serverUuid) || applierBroken(server) || server.epochRow === null)
+    return false;
   return server.lagSeconds !== null && server.lagSeconds <= plan.view.wanted.limits.readLagSeconds;
 }
 

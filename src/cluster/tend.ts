@@ -60,7 +60,7 @@ function writeEpoch(plan: Plan, { member, server }: Answering): boolean {
   return true;
 }
 
-export function epochPurpose(plan: Plan): string {
+function epochPurpose(plan: Plan): string {
   return `epoch ${plan.record.epoch}`;
 }
 

@@ -56,7 +56,13 @@ export class LocalCluster {
 
   private constructor(
     options: LocalClusterOptions,
-    parts: { members: LocalMembers; endpoints: LocalEndpoints; journal: JournalFile; records: RecordFiles; state: State },
+    parts: {
+      members: LocalMembers;
+      endpoints: LocalEndpoints;
+      journal: JournalFile;
+      records: RecordFiles;
+      state: State;
+    },
   ) {
     this.#resource = options.resource;
     this.version = options.distribution.version;
@@ -176,7 +182,8 @@ async function loadState(stateDir: string, resource: MySQLCluster): Promise<Stat
   const known = await readFile(file, 'utf8').catch(() => null);
   if (known !== null) return JSON.parse(known) as State;
   const primary = resource.spec.endpoints.primary.port ?? (await freePort(PRIMARY_PORT));
-  const read = resource.spec.endpoints.read.port ?? (await freePort(READ_PORT === primary ? READ_PORT + 1 : READ_PORT, primary));
+  const read =
+    resource.spec.endpoints.read.port ?? (await freePort(READ_PORT === primary ? READ_PORT + 1 : READ_PORT, primary));
   const password = (): string => randomBytes(18).toString('base64url');
   const passwords: Passwords = {
     root: password(),
@@ -210,12 +217,28 @@ export class LocalEndpoints implements Endpoints {
     this.read = read;
   }
 
-  static async listen(resource: MySQLCluster, ports: State['ports'], log: LocalClusterOptions['log']): Promise<LocalEndpoints> {
+  static async listen(
+    resource: MySQLCluster,
+    ports: State['ports'],
+    log: LocalClusterOptions['log'],
+  ): Promise<LocalEndpoints> {
     const { endpoints } = resource.spec;
     const waitMs = endpoints.waitSeconds * 1000;
-    const primary = await Endpoint.listen({ host: endpoints.primary.host, port: ports.primary, name: 'primary', waitMs, log });
+    const primary = await Endpoint.listen({
+      host: endpoints.primary.host,
+      port: ports.primary,
+      name: 'primary',
+      waitMs,
+      log,
+    });
     try {
-      const read = await Endpoint.listen({ host: endpoints.read.host, port: ports.read, name: 'member to read from', waitMs, log });
+      const read = await Endpoint.listen({
+        host: endpoints.read.host,
+        port: ports.read,
+        name: 'member to read from',
+        waitMs,
+        log,
+      });
       return new LocalEndpoints(primary, read);
     } catch (error) {
       await primary.close();

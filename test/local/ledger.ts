@@ -53,7 +53,8 @@ export class Writer {
         this.#acknowledge(n);
         if (this.#pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, this.#pauseMs));
       } catch (error) {
-        this.#lastError = error instanceof Error ? error.message || String((error as { code?: string }).code) : String(error);
+        this.#lastError =
+          error instanceof Error ? error.message || String((error as { code?: string }).code) : String(error);
         this.errors.set(this.#lastError, (this.errors.get(this.#lastError) ?? 0) + 1);
         this.#connection?.destroy();
         this.#connection = null;
@@ -93,7 +94,9 @@ export class Writer {
 
   /** Nothing acknowledged is lost: looked up on the given member. */
   async missingOn(connection: Connection): Promise<number[]> {
-    const [rows] = await connection.query<RowDataPacket[]>('SELECT n FROM ledger.entries WHERE writer = ?', [this.#name]);
+    const [rows] = await connection.query<RowDataPacket[]>('SELECT n FROM ledger.entries WHERE writer = ?', [
+      this.#name,
+    ]);
     const found = new Set(rows.map((row) => Number(row['n'])));
     return [...this.acknowledged].filter((n) => !found.has(n));
   }

@@ -79,26 +79,44 @@ export class Scene implements AsyncDisposable {
     }
     throw new Error(
       `not so within ${timeoutMs} ms: ${typeof what === 'string' ? what : what.toString()}; it is ${this.state}: ${this.reason}\n` +
-        this.entries.slice(-30).map((entry) => `${entry.at} ${entry.kind} ${entry.text}`).join('\n'),
+        this.entries
+          .slice(-30)
+          .map((entry) => `${entry.at} ${entry.kind} ${entry.text}`)
+          .join('\n'),
     );
   }
 
   /** A connection through an endpoint, as the application. */
   connect(endpoint: 'primary' | 'read' = 'primary'): Promise<Connection> {
     const { host, port } = this.cluster.endpoints[endpoint];
-    return this.#connect(host, port, this.cluster.resource.spec.credentials.applicationUser, this.cluster.passwords.application);
+    return this.#connect(
+      host,
+      port,
+      this.cluster.resource.spec.credentials.applicationUser,
+      this.cluster.passwords.application,
+    );
   }
 
   /** A connection straight to a member, as the application. */
   member(ordinal: number): Promise<Connection> {
     const layout = this.#layout(ordinal);
-    return this.#connect(layout.host, layout.port, this.cluster.resource.spec.credentials.applicationUser, this.cluster.passwords.application);
+    return this.#connect(
+      layout.host,
+      layout.port,
+      this.cluster.resource.spec.credentials.applicationUser,
+      this.cluster.passwords.application,
+    );
   }
 
   /** A connection straight to a member, as root, over its socket. */
   async root(ordinal: number): Promise<Connection> {
     const layout = this.#layout(ordinal);
-    return createConnection({ socketPath: layout.socket, user: 'root', password: this.cluster.passwords.root, supportBigNumbers: true });
+    return createConnection({
+      socketPath: layout.socket,
+      user: 'root',
+      password: this.cluster.passwords.root,
+      supportBigNumbers: true,
+    });
   }
 
   #layout(ordinal: number): NonNullable<ReturnType<LocalCluster['members']['layout']>> {
@@ -123,7 +141,8 @@ export class Scene implements AsyncDisposable {
 }
 
 function resourceOf(spec: string): ReturnType<typeof parseCluster>['cluster'] {
-  return parseCluster(`apiVersion: baton.dev/v1alpha1\nkind: MySQLCluster\nmetadata: {name: test}\nspec: ${spec}\n`).cluster;
+  return parseCluster(`apiVersion: baton.dev/v1alpha1\nkind: MySQLCluster\nmetadata: {name: test}\nspec: ${spec}\n`)
+    .cluster;
 }
 
 async function openCluster(directory: string, spec: string): Promise<LocalCluster> {

@@ -22,11 +22,16 @@ test('two members replicate, the replica refuses writes, and a third member that
 
   const read = await scene.connect('read');
   await scene.until(async () => {
-    const [rows] = await read.query<RowDataPacket[]>("SHOW TABLES FROM test LIKE 'counter'").catch(() => [[]] as [RowDataPacket[]]);
+    const [rows] = await read
+      .query<RowDataPacket[]>("SHOW TABLES FROM test LIKE 'counter'")
+      .catch(() => [[]] as [RowDataPacket[]]);
     return rows.length > 0 && (await read.query<RowDataPacket[]>('SELECT c FROM test.counter'))[0].length > 0;
   });
   const [rows] = await read.query<RowDataPacket[]>('SELECT c, @@server_id AS id FROM test.counter');
-  assert.deepEqual(rows.map(({ c, id }) => ({ c, id })), [{ c: 123, id: 100 + replica }]);
+  assert.deepEqual(
+    rows.map(({ c, id }) => ({ c, id })),
+    [{ c: 123, id: 100 + replica }],
+  );
   await assert.rejects(read.query('INSERT INTO test.counter VALUES (124)'), /--read-only/);
   await root.query('SET SESSION sql_log_bin = 1');
   await assert.rejects(root.query('INSERT INTO test.counter VALUES (125)'), /super-read-only/);
@@ -35,6 +40,9 @@ test('two members replicate, the replica refuses writes, and a third member that
   await scene.until(() => scene.state === 'healthy' && scene.cluster.members.list().length === 3, 60_000);
   const third = await scene.member(2);
   const [copied] = await third.query<RowDataPacket[]>('SELECT c FROM test.counter');
-  assert.deepEqual(copied.map(({ c }) => ({ c })), [{ c: 123 }]);
+  assert.deepEqual(
+    copied.map(({ c }) => ({ c })),
+    [{ c: 123 }],
+  );
   await Promise.all([root, primary, read, third].map((connection) => connection.end()));
 });
