@@ -116,7 +116,7 @@ test('a taken port is an error that says which, and how to find who has it', asy
     assert.ok(error instanceof EndpointPortInUseError);
     assert.equal(error.code, 'PORT_IN_USE');
     assert.equal(error.port, first.port);
-    assert.match(error.hint, new RegExp(`ss -ltnp .*${first.port}`));
+    assert.match(error.hint, new RegExp(`ss -tanp .*${first.port}`));
     return true;
   });
 });

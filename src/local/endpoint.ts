@@ -79,11 +79,11 @@ export class EndpointPortInUseError extends Error {
   readonly port: number;
   readonly hint: string;
   constructor(host: string, port: number, options?: ErrorOptions) {
-    super(`port ${port} on ${host} is in use by another process`, options);
+    super(`port ${port} on ${host} is in use`, options);
     this.name = 'EndpointPortInUseError';
     this.host = host;
     this.port = port;
-    this.hint = `choose another port for the endpoint, or see who has it: ss -ltnp 'sport = :${port}'`;
+    this.hint = `choose another port for the endpoint, or see who has it: ss -tanp 'sport = :${port}'`;
   }
 }
 
