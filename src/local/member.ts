@@ -55,8 +55,8 @@ export interface Surroundings {
 interface RunningProcess {
   readonly id: ProcessId;
   readonly sinceMs: number;
-  /** The error log's size when it was started. */
-  readonly logFromBytes: number;
+  /** The error log's size when it was started; once it is ready, when it became so. */
+  logFromBytes: number;
   /** Our own child tells of its end by itself; an adopted one has to be looked at. */
   readonly adopted: boolean;
   /** It has answered on its socket. */
@@ -97,6 +97,8 @@ export class LocalMember {
   /** Why it is not up. */
   #downTrouble: string | null = null;
   #diskTrouble: string | null = null;
+  /** Why a process that runs does not answer yet. */
+  #startTrouble: string | null = null;
   /** A rebuild that was refused, and what it would need. */
   #noRoom: { readonly text: string; readonly neededBytes: number } | null = null;
 
@@ -118,7 +120,7 @@ export class LocalMember {
       process: this.#processView(),
       bootId: this.#around.bootId,
       aside: this.#aside(),
-      trouble: this.#diskTrouble ?? this.#noRoom?.text ?? null,
+      trouble: this.#diskTrouble ?? this.#startTrouble ?? this.#noRoom?.text ?? null,
       host: localHost,
       port: this.#state.port,
     };
@@ -333,6 +335,8 @@ export class LocalMember {
       await writeFile(this.#initFile, this.#options.initSqlFor(this.ordinal), { mode: 0o600 });
       args.push(`--init-file=${this.#initFile}`);
     }
+    // mysqld would take a lock file of a dead process for a living one's, as long as nobody reaps that or its pid is reused.
+    for (const stale of [this.#place.socket, `${this.#place.socket}.lock`]) await rm(stale, { force: true });
     await this.#rotateLog();
     const logFromBytes = await fileSizeBytes(this.#logFile);
     const log = await open(this.#logFile, 'a', 0o600);
@@ -386,6 +390,7 @@ export class LocalMember {
   #ended(process: RunningProcess, how: Ending | null): void {
     if (this.#process !== process) return;
     this.#process = null;
+    this.#startTrouble = null;
     // CLONE ends in a restart, of which only the ending half is mysqld's.
     const byItself = process.ready && (how?.code === 0 || how?.code === restartExitCode);
     if (this.#around.nowMs() - process.sinceMs >= settledAfterMs) this.#failures = 0;
@@ -400,7 +405,7 @@ export class LocalMember {
   async #explain(process: RunningProcess, how: Ending | null): Promise<void> {
     const cause = explainLog(await readLogFrom(this.#logFile, process.logFromBytes).catch(() => ''));
     if (process.ready && cause === null) return;
-    this.#downTrouble = `mysqld ended ${process.ready ? '' : 'at its start'}${endingWords(how)}: ${cause ?? `see ${this.#logFile}`}`;
+    this.#downTrouble = `mysqld ended${process.ready ? '' : ' at its start'}${endingWords(how)}: ${cause ?? `see ${this.#logFile}`}`;
     this.#log(this.#downTrouble);
     this.#around.changed();
   }
@@ -441,20 +446,30 @@ export class LocalMember {
 
   /** Until it answers on its socket or is no more. What the first start of a data directory needed is then over. */
   async #watchReady(process: RunningProcess): Promise<void> {
-    const fast = this.#around.nowMs() + 15_000;
-    while (this.#process === process && !this.#closed) {
+    for (let tries = 1; this.#process === process && !this.#closed; tries++) {
       if (await greets(this.#place.socket)) break;
-      await sleep(this.#around.nowMs() < fast ? 25 : 500, undefined, { ref: false });
+      // mysqld can try for minutes: for a lock that another process holds, say, or room on a full disk.
+      if (tries % 100 === 0) await this.#explainDelay(process);
+      await sleep(tries < 500 ? 25 : 250, undefined, { ref: false });
     }
     if (this.#process !== process || this.#closed) return;
     process.ready = true;
+    process.logFromBytes = await fileSizeBytes(this.#logFile);
     this.#downTrouble = null;
+    this.#startTrouble = null;
     this.#around.changed();
     try {
       if (!this.#state.born) await this.#bear(process);
     } catch (error) {
-      this.#log(`its first start could not be noted: ${(error as Error).message}`);
+      if (this.#process === process) this.#log(`its first start could not be noted: ${(error as Error).message}`);
     }
+  }
+
+  async #explainDelay(process: RunningProcess): Promise<void> {
+    const cause = explainLog(await readLogFrom(this.#logFile, process.logFromBytes).catch(() => ''));
+    if (cause === null || this.#process !== process) return;
+    this.#startTrouble = `mysqld runs and does not answer: ${cause}`;
+    this.#around.changed();
   }
 
   async #bear(process: RunningProcess): Promise<void> {

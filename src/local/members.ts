@@ -1,11 +1,12 @@
 /** Runs a cluster's members on this machine: the port's MemberHosts over real mysqld processes. */
 import { createHash } from 'node:crypto';
-import { lstat, mkdir, readdir } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import type { HostView, ProcessId } from '../cluster/view.ts';
 import type { MemberHosts } from '../control/port.ts';
+import { makePrivateDirectory, maxSocketPathBytes } from './directories.ts';
 import { chooseFreePort } from './free-ports.ts';
 import { LocalMember } from './member.ts';
 import type { MemberLayout, MemberPlace, Surroundings } from './member.ts';
@@ -43,8 +44,6 @@ export interface LocalMembersOptions {
   readonly diskCheckMs?: number;
 }
 
-/** sizeof(sun_path) less its final zero (unix(7)). */
-const maxSocketPathBytes = 107;
 const adoptedCheckMs = 100;
 const defaultDiskCheckMs = 2_000;
 const defaultGraceMs = 10_000;
@@ -218,7 +217,7 @@ export class LocalMembers implements MemberHosts {
     if (Buffer.byteLength(socket) <= maxSocketPathBytes) return { home, stateFile, runDir: home, socket };
     const name = createHash('sha256').update(this.#options.clusterDir).digest('hex').slice(0, 12);
     const runDir = join(this.#options.runtimeDir ?? tmpdir(), `baton-${name}`);
-    await ensurePrivate(runDir);
+    await makePrivateDirectory(runDir);
     return { home, stateFile, runDir, socket: join(runDir, `${ordinal}.sock`) };
   }
 
@@ -239,14 +238,5 @@ export class LocalMembers implements MemberHosts {
 
   #changed(): void {
     for (const listener of this.#listeners) listener();
-  }
-}
-
-/** In a directory that everybody may write to, somebody else may have been there first. */
-async function ensurePrivate(directory: string): Promise<void> {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
-  const found = await lstat(directory);
-  if (!found.isDirectory() || found.uid !== process.getuid?.() || (found.mode & 0o077) !== 0) {
-    throw new Error(`expected a directory that only this user can enter for sockets, found another's: ${directory}`);
   }
 }

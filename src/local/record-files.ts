@@ -102,7 +102,10 @@ export class RecordFiles implements RecordStore {
     const versions = await this.#versions();
     // The name was free because nobody had made it yet, or because it was made, overtaken and removed meanwhile. Removal
     // goes upwards: while the version before it is still there, it was not removed.
-    if (versions.at(-1) !== next && !versions.includes(expectedVersion)) throw new RecordOvertakenError(next);
+    if (versions.at(-1) !== next && !versions.includes(expectedVersion)) {
+      await rm(this.#path(next), { force: true });
+      throw new RecordOvertakenError(next);
+    }
     await syncDirectory(this.#dir);
     await this.#forget(versions.filter((version) => version <= next - keptVersions));
     return 'written';

@@ -12,12 +12,12 @@ const causes: readonly { readonly found: RegExp; readonly say: (match: RegExpMat
     say: () => 'its data is in use: another process holds the lock on its InnoDB files',
   },
   {
-    found: /no space left on device|disk is full|errno: ?28\b|os error number 28\b|error:? 28\b/i,
+    found: /no space left on device|disk is full|errno: ?28\b|error number:? 28\b|error:? 28\b/i,
     say: () => 'the disk is full',
   },
   { found: /disk quota exceeded|errno: ?122\b/i, say: () => 'the disk quota of this user is used up' },
   {
-    found: /read-only file system|errno: ?30\b|os error number 30\b/i,
+    found: /read-only file system|errno: ?30\b|error number:? 30\b/i,
     say: () => 'the file system is read-only',
   },
   {
@@ -40,16 +40,19 @@ const causes: readonly { readonly found: RegExp; readonly say: (match: RegExpMat
       /(?:could not|can't|cannot|failed to|unable to) \w+ .*?['"]?(\/[^'" ]+)?['"]?.*?(?:permission denied|errno: ?13\b|os errno 13\b)/i,
     say: (match) => `it has no permission for ${match[1] ?? 'its files'}`,
   },
-  { found: /permission denied|os error number 13\b/i, say: () => 'it has no permission for its files' },
+  { found: /permission denied|error number:? 13\b/i, say: () => 'it has no permission for its files' },
   {
     found: /cannot allocate memory|out of memory/i,
     say: () => 'there is not enough memory (see innodb_buffer_pool_size)',
   },
 ];
 
+/** A server that starts on a copy, or was killed, has no list of what was in its buffer pool, and calls that an error. */
+const harmless = /\[MY-011947\]/;
+
 /** Null if the log shows no error. */
 export function explainLog(text: string): string | null {
-  const errors = text.split('\n').filter((line) => /\[ERROR\]|^mysqld: /.test(line));
+  const errors = text.split('\n').filter((line) => /\[ERROR\]|^mysqld: /.test(line) && !harmless.test(line));
   // A cause that has a name goes before the order of lines: what follows it is often only its consequence.
   for (const { found, say } of causes) {
     const match = errors.map((line) => line.match(found)).find((match) => match !== null);

@@ -1,11 +1,12 @@
 /** Members on real servers, for tests: a directory of their own, a template made once, and nothing left behind. */
-import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { runCommand } from '../../src/local/command.ts';
 import { defaultCacheDir, findDistribution } from '../../src/local/distribution.ts';
+import type { Distribution } from '../../src/local/distribution.ts';
+import { copyTemplate, ensureTemplate } from '../../src/local/template.ts';
 import type { LocalMembersOptions, MemberLayout } from '../../src/local/members.ts';
 import { Session } from '../../src/mysql/session.ts';
 import type { Row } from '../../src/mysql/session.ts';
@@ -17,32 +18,26 @@ export type Fixture = AsyncDisposable & {
   readonly logged: string[];
   /** The cluster directory is a fresh one for each name. */
   options(name: string, change?: Partial<LocalMembersOptions>): LocalMembersOptions;
+  readonly distribution: Distribution;
 };
 
-export async function makeFixture(): Promise<Fixture> {
+/** @param existing a directory that another process made a fixture in: its template and clusters are used. */
+export async function makeFixture(existing?: string): Promise<Fixture> {
   const basedir = process.env['BATON_TEST_BASEDIR'];
-  const distribution = await findDistribution({ basedir, cacheDir: defaultCacheDir(process.env) });
-  const directory = await mkdtemp(join(tmpdir(), 'baton-members-'));
-  const template = join(directory, 'template');
-  const user = process.getuid?.() === 0 ? ['--user=root'] : [];
-  const init = ['--initialize-insecure', `--datadir=${template}`, '--innodb-redo-log-capacity=8M', ...user];
-  const made = await runCommand(
-    [...distribution.serverCommand, '--no-defaults', ...distribution.serverOptions, ...init],
-    {
-      timeoutMs: 120_000,
-    },
-  );
-  if (made.exitCode !== 0) throw new Error(`no template: ${made.stderr}`);
-  await rm(join(template, 'auto.cnf'));
+  const cacheDir = defaultCacheDir(process.env);
+  const distribution = await findDistribution({ basedir, cacheDir });
+  const template = await ensureTemplate({ distribution, cacheDir });
+  const directory = existing ?? (await mkdtemp(join(tmpdir(), 'baton-members-')));
   const logged: string[] = [];
   return {
     directory,
+    distribution,
     logged,
     options: (name, change = {}) => ({
       clusterDir: join(directory, name),
       distribution,
       template,
-      copyTemplate: (from, to) => cp(from, to, { recursive: true }),
+      copyTemplate,
       configFor: myCnf,
       initSqlFor: () =>
         'SET sql_log_bin = 0;\nSET GLOBAL super_read_only = OFF;\n' +
@@ -70,6 +65,7 @@ enforce_gtid_consistency=ON
 log_bin=binlog
 relay_log=relay
 super_read_only=ON
+plugin_load_add=mysql_clone.so
 innodb_redo_log_capacity=8M
 innodb_buffer_pool_size=32M
 performance_schema=OFF
