@@ -33,6 +33,10 @@ const ACT_MS = 10_000;
 const LONG_ACTS: ReadonlySet<Act['kind']> = new Set(['clone', 'rebuild', 'start', 'retire', 'restart', 'drop-aside']);
 /** A barrier waits as long as commits do; it is looked at again and again meanwhile. */
 const WRITE_MS = 3_600_000;
+/** Bounds the records that one look at the members may lead to. */
+const WRITES_PER_LOOK = 4;
+/** An act that takes this long no longer keeps its member from being looked at. */
+const BUSY_MS = 1000;
 const RECORD_RETRY_MS = 200;
 /** Between two attempts at an act that failed. */
 const FAILED_PAUSE_MS = 100;
@@ -143,7 +147,14 @@ export class Loop {
 
   async #turn(signal: AbortSignal): Promise<void> {
     this.#woken = false;
-    const view = await this.#observe();
+    let view = await this.#observe();
+    // What was seen holds for the new record as well: what follows from it need not be seen again first.
+    for (let writes = 0; writes < WRITES_PER_LOOK && (await this.#step(view, signal)) === 'recorded'; writes++) {
+      view = { ...view, record: this.#record(), barrier: this.#barrier };
+    }
+  }
+
+  async #step(view: View, signal: AbortSignal): Promise<'recorded' | 'done'> {
     const decision = decide(view, this.#memory);
     this.#decision = decision;
     this.#view = view;
@@ -153,12 +164,14 @@ export class Loop {
     if (this.#barrier !== null && this.#barrier.state !== 'pending') this.#barrier = null;
     this.#options.onDecision?.(decision, view);
     if (decision.record !== null) {
-      if (await this.#write(decision.record.next, decision.record.why, signal)) this.#memory = decision.memory;
-      return;
+      if (!(await this.#write(decision.record.next, decision.record.why, signal))) return 'done';
+      this.#memory = decision.memory;
+      return 'recorded';
     }
     this.#memory = decision.memory;
     for (const act of decision.acts) this.#begin(act);
     await this.#rest(decision.againMs, signal);
+    return 'done';
   }
 
   /** Replicas first, the primary after them: its history is read after their rows (invariant 8). */
@@ -207,6 +220,9 @@ export class Loop {
       this.#contacts.delete(ordinal);
       return;
     }
+    // It would answer late, and nothing is begun on it before the act is over.
+    const job = this.#jobs.get(ordinal);
+    if (job !== undefined && before !== undefined && this.#options.clock.nowMs() - job.sinceMs < BUSY_MS) return;
     const deadlineMs = before?.kind === 'silent' ? SILENT_MS : ANSWER_MS;
     // An answer that is still to come was asked for earlier.
     if (before?.kind !== 'silent') this.#lookedAtMs.set(ordinal, this.#options.clock.nowMs());

@@ -5,7 +5,7 @@
 import type { MemberAct } from '../cluster/decision.ts';
 import type { Contact, ServerView } from '../cluster/view.ts';
 import { GtidSet } from '../gtid/gtid-set.ts';
-import { LockHeldError, takeLock } from '../mysql/lock.ts';
+import { LockHeldError, settle, takeLock } from '../mysql/lock.ts';
 import { CONTROLLER_USER } from '../mysql/names.ts';
 import { observe } from '../mysql/observe.ts';
 import { lockOut, unlockAccounts } from '../mysql/procedures/accounts.ts';
@@ -116,6 +116,7 @@ export class ServerLink implements MemberLink {
       await takeLock(acting, signal);
       await this.#options.confirm();
       const looking = await Session.open(target, signal);
+      await settle(looking, signal);
       const sessions = { number: ++this.#count, acting, looking, sealed: false };
       this.#sessions = sessions;
       for (const session of [acting, looking]) {
@@ -195,6 +196,7 @@ export class ServerLink implements MemberLink {
     const target = { ...address, user: CONTROLLER_USER, password: this.#options.passwords.controller };
     const session = await Session.open(target, signal);
     try {
+      await settle(session, signal);
       await sessions.looking.query('SELECT 1', [], signal);
       await work(session);
     } finally {

@@ -10,14 +10,22 @@ export class LockHeldError extends Error {
   readonly code = 'LOCK_HELD';
 }
 
-/** Settings of the acting session: nothing that it writes enters a binlog, and nothing that it does waits for long. */
-const SETTINGS = [
-  'SET SESSION sql_log_bin = 0, lock_wait_timeout = 2, wait_timeout = 31536000, net_read_timeout = 3600, ' +
-    'net_write_timeout = 3600, autocommit = 1, max_execution_time = 0, time_zone = "+00:00"',
-];
+/**
+ * Whatever the server's defaults are: nothing that a session of ours writes enters a binlog, nothing that it does waits
+ * for long, and it is not cut off for being idle.
+ */
+export async function settle(session: Session, signal: AbortSignal): Promise<void> {
+  await session.query(
+    `SET SESSION sql_log_bin = 0, lock_wait_timeout = 2, wait_timeout = 31536000, net_read_timeout = 3600,
+       net_write_timeout = 3600, autocommit = 1, max_execution_time = 0, time_zone = '+00:00', sql_mode = '',
+       transaction_isolation = 'READ-COMMITTED'`,
+    [],
+    signal,
+  );
+}
 
 export async function takeLock(session: Session, signal: AbortSignal): Promise<void> {
-  await session.run(SETTINGS, signal);
+  await settle(session, signal);
   for (let attempt = 0; attempt < 3; attempt++) {
     const [row] = await session.query(
       `SELECT GET_LOCK('${LOCK}', ${attempt === 0 ? 0 : 1}) AS got, IS_USED_LOCK('${LOCK}') AS holder`,

@@ -7,9 +7,9 @@ export async function unlockAccounts(
   ordinals: readonly number[],
   signal: AbortSignal,
 ): Promise<void> {
-  for (const ordinal of ordinals) {
-    await session.query(`ALTER USER '${replicationUser(ordinal)}'@'%' ACCOUNT UNLOCK`, [], signal);
-  }
+  if (ordinals.length === 0) return;
+  const users = ordinals.map((ordinal) => `'${replicationUser(ordinal)}'@'%'`);
+  await session.query(`ALTER USER ${users.join(', ')} ACCOUNT UNLOCK`, [], signal);
 }
 
 /**
@@ -19,7 +19,7 @@ export async function unlockAccounts(
 export async function lockOut(session: Session, ordinals: readonly number[], signal: AbortSignal): Promise<void> {
   if (ordinals.length === 0) return;
   const users = ordinals.map((ordinal) => `'${replicationUser(ordinal)}'`);
-  for (const user of users) await session.query(`ALTER USER ${user}@'%' ACCOUNT LOCK`, [], signal);
+  await session.query(`ALTER USER ${users.map((user) => `${user}@'%'`).join(', ')} ACCOUNT LOCK`, [], signal);
   const [row] = await session.query('SELECT MAX(ID) AS last FROM performance_schema.processlist', [], signal);
   const last = Number(row?.['last'] ?? 0);
   const suspects = `SELECT ID, USER FROM performance_schema.processlist WHERE USER IN (${users.join(', ')})
