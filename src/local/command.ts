@@ -19,7 +19,7 @@ export type CommandOptions = {
 
 // The last part is what explains a failure; a program gone mad must not fill our memory.
 const outputLimitChars = 4_000_000;
-const killGraceMs = 3_000;
+const killGraceMs = 1_000;
 
 /**
  * Runs a program to its end and returns what it said; a failure is an outcome, not an exception.

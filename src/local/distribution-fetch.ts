@@ -190,7 +190,7 @@ Acquire::AllowWeakRepositories "false";
 Acquire::AllowDowngradeToInsecureRepositories "false";
 Acquire::Languages { "none"; };
 Acquire::PDiffs "false";
-Acquire::Retries "3";
+Acquire::Retries "2";
 Acquire::http::Timeout "30";
 Acquire::https::Timeout "30";
 Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
