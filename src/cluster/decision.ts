@@ -1,6 +1,6 @@
 /** What the brain answers: at most one new record, the acts that follow from the present one, and why. */
 import type { ClusterRecord } from './record.ts';
-import type { ProcessId } from './view.ts';
+import type { ProcessId, RoleSettings } from './view.ts';
 
 export type ClusterState =
   | 'creating'
@@ -37,6 +37,7 @@ type ServerAct = { readonly session: number } & (
   | { readonly kind: 'disarm' }
   | { readonly kind: 'clone'; readonly donor: SourceAddress }
   | { readonly kind: 'purge'; readonly keep: string }
+  | { readonly kind: 'configure'; readonly role: RoleSettings }
 );
 
 /** Writes that may wait for an acknowledgement, each in a session of its own. */

@@ -145,6 +145,7 @@ function best(plan: Plan, candidates: readonly Answering[]): Answering | null {
   const able = candidates.filter(
     (one) =>
       plan.wanted(one.member.ordinal) &&
+      one.member.disk === null &&
       !(hasUnapplied(one.server) && (applierBroken(one.server) || stalled(plan, one))),
   );
   const score = (one: Answering): [number, bigint, bigint] => [

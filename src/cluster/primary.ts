@@ -1,5 +1,5 @@
 /** What is to be thought of the recorded primary. */
-import { attached } from './assess.ts';
+import { ackerOf, attached, enoughAckers } from './assess.ts';
 import { heard, type Answering, type Plan } from './plan.ts';
 import type { Incarnation } from './record.ts';
 import type { MemberView, ProcessId } from './view.ts';
@@ -31,8 +31,21 @@ export function judgePrimary(plan: Plan, recorded: Incarnation): Verdict {
     plan.memory = { ...plan.memory, heardAs: { epoch: plan.record.epoch, process: member.process.id } };
   }
   if (server.access !== 'open') return { kind: 'closed', ...answering };
+  const disk = judgeDisk(plan, member);
+  if (disk !== null) return disk;
   const opened = server.epochRow?.epoch === plan.record.epoch && server.epochRow.clusterId === plan.record.clusterId;
   return { kind: opened ? 'serving' : 'opening', ...answering };
+}
+
+/** A primary that can't write to its disk is a dead one, if others can. */
+function judgeDisk(plan: Plan, member: MemberView): Verdict | null {
+  if (member.disk === null) return null;
+  if (plan.lasting(`disk of ${member.ordinal}`) < plan.view.wanted.limits.detectionMs) return null;
+  const able = plan
+    .answering()
+    .filter((one) => one.member.disk === null && ackerOf(one, plan.record, plan.view) !== null);
+  if (plan.record.required === 0 || able.length < enoughAckers(plan.record)) return null;
+  return { kind: 'gone', known: false, why: `the primary, member ${member.ordinal}, can't write: ${member.disk}` };
 }
 
 function judgeUnheard(plan: Plan, member: MemberView): Verdict {

@@ -30,6 +30,7 @@ export function tend(plan: Plan, primary: Extract<Verdict, { kind: 'serving' | '
   if (admit(plan, primary)) return;
   shape(plan, primary);
   if (plan.writes) return;
+  configure(plan, primary);
   purge(plan, primary);
   restartOne(plan, primary);
   if (server.source.waiting > 0) plan.soon(100);
@@ -126,6 +127,17 @@ function stuck(plan: Plan, { member }: Answering, here: readonly Answering[], st
     { kind: 'kill', process: member.process.id },
     `commits make no progress, and ${names(trying.map((one) => one.member))} cannot attach`,
   );
+}
+
+/** Variables that the resource asks for, by role; each session sets them once. */
+function configure(plan: Plan, primary: Answering): void {
+  const { settings } = plan.view.wanted;
+  for (const { member, server } of plan.answering()) {
+    const role = member.ordinal === primary.member.ordinal ? settings.primary : settings.replica;
+    if (!plan.wanted(member.ordinal) || server.configured === role.key) continue;
+    if (server.configured === null && Object.keys(role.settings).length === 0) continue;
+    plan.act(member, { kind: 'configure', role }, 'the resource asks for these settings');
+  }
 }
 
 /** Binlogs that every member of the resource has are of no use any more. */

@@ -33,7 +33,9 @@ export interface HostView {
   readonly process: ProcessView;
   readonly bootId: string;
   readonly aside: SetAside | null;
-  /** What the platform knows to be wrong outside MySQL: disk full or read-only, directory gone. */
+  /** Why the member can't write to its disk (full, read-only, gone); null if it can. */
+  readonly disk: string | null;
+  /** Whatever the platform knows to be wrong outside MySQL, in words. */
   readonly trouble: string | null;
   /** Where others reach it. */
   readonly host: string;
@@ -96,6 +98,8 @@ export interface ServerView {
   readonly clone: CloneView | null;
   /** Seconds that what it applies is behind; 0 if all that it received is applied; null if it can't be told. */
   readonly lagSeconds: number | null;
+  /** The key of the settings that this session applied; null if none yet. */
+  readonly configured: string | null;
   /** Age of the oldest transaction that a client has open, in seconds; 0 if none. */
   readonly oldestTransactionSeconds: number;
 }
@@ -139,7 +143,14 @@ export interface Wanted {
   readonly mode: DurabilityMode;
   readonly required: number;
   readonly limits: Limits;
+  readonly settings: { readonly primary: RoleSettings; readonly replica: RoleSettings };
   readonly readIncludesPrimary: 'whenAlone' | 'always' | 'never';
+}
+
+/** Variables of MySQL for one role, as the resource asks for them. `key` names this very choice. */
+export interface RoleSettings {
+  readonly key: string;
+  readonly settings: Readonly<Record<string, string | number | boolean>>;
 }
 
 export interface SwitchoverRequest {

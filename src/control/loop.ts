@@ -414,7 +414,16 @@ export class Loop {
 }
 
 function unborn(ordinal: number): HostView {
-  return { ordinal, process: { kind: 'absent' }, bootId: '', aside: null, trouble: null, host: '', port: 0 };
+  return {
+    ordinal,
+    process: { kind: 'absent' },
+    bootId: '',
+    aside: null,
+    disk: null,
+    trouble: null,
+    host: '',
+    port: 0,
+  };
 }
 
 function describe(record: ClusterRecord): string {

@@ -10,6 +10,7 @@ import { CONTROLLER_USER } from '../mysql/names.ts';
 import { observe } from '../mysql/observe.ts';
 import { lockOut, unlockAccounts } from '../mysql/procedures/accounts.ts';
 import { clone } from '../mysql/procedures/clone.ts';
+import { configure } from '../mysql/procedures/configure.ts';
 import { enableEvents } from '../mysql/procedures/events.ts';
 import { follow } from '../mysql/procedures/follow.ts';
 import { close, disarm, open, reopen } from '../mysql/procedures/open.ts';
@@ -41,6 +42,7 @@ interface Sessions {
   readonly acting: Session;
   readonly looking: Session;
   sealed: boolean;
+  configured: string | null;
 }
 
 type Answer = { readonly ok: true; readonly server: ServerView } | { readonly ok: false; readonly error: unknown };
@@ -50,6 +52,8 @@ export class ServerLink implements MemberLink {
   readonly #listeners: (() => void)[] = [];
   #sessions: Sessions | null = null;
   #count = 0;
+  /** The variables that were set last. */
+  #set: readonly string[] = [];
   #pending: { readonly answer: Promise<Answer>; readonly sinceMs: number } | null = null;
   #failingSinceMs: number | null = null;
   #closed = false;
@@ -98,7 +102,10 @@ export class ServerLink implements MemberLink {
       const sessions = await this.#connect(signal);
       const seen = await observe(sessions.looking, sessions.acting.id, signal);
       if (this.#sessions !== sessions) throw new Error('the session broke meanwhile');
-      return { ok: true, server: { ...seen, session: sessions.number, sealed: sessions.sealed } };
+      return {
+        ok: true,
+        server: { ...seen, session: sessions.number, sealed: sessions.sealed, configured: sessions.configured },
+      };
     } catch (error) {
       // A statement that failed on a sound connection says nothing of the lock; connect again all the same.
       this.#drop();
@@ -117,7 +124,7 @@ export class ServerLink implements MemberLink {
       await this.#options.confirm();
       const looking = await Session.open(target, signal);
       await settle(looking, signal);
-      const sessions = { number: ++this.#count, acting, looking, sealed: false };
+      const sessions = { number: ++this.#count, acting, looking, sealed: false, configured: null };
       this.#sessions = sessions;
       for (const session of [acting, looking]) {
         session.onBroken(() => {
@@ -180,6 +187,10 @@ export class ServerLink implements MemberLink {
       case 'purge':
         await purge(acting, GtidSet.parse(act.keep), signal);
         return;
+      case 'configure':
+        // Tried once: what MySQL refuses, it will refuse again.
+        sessions.configured = act.role.key;
+        return this.#configure(acting, act.role.settings, signal);
       case 'write-epoch':
         return this.#aside(sessions, signal, (writing) => writeEpoch(writing, act, signal));
       case 'barrier':
@@ -202,6 +213,16 @@ export class ServerLink implements MemberLink {
     } finally {
       session.destroy();
     }
+  }
+
+  async #configure(
+    acting: Session,
+    settings: Readonly<Record<string, string | number | boolean>>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const former = this.#set;
+    this.#set = Object.keys(settings);
+    await configure(acting, settings, former, signal);
   }
 
   onBroken(listener: () => void): void {

@@ -1,7 +1,8 @@
 /** What a resource asks of the brain. */
-import type { Wanted } from '../cluster/view.ts';
+import type { RoleSettings, Wanted } from '../cluster/view.ts';
 import { durabilityFor } from '../spec/durability.ts';
 import type { MySQLCluster } from '../spec/resource.ts';
+import { isStatic, type VariableValue } from '../spec/variables.ts';
 
 /** MySQL counts more than two acknowledgements right only in newer versions (bug 109829). */
 const MOST_COUNTED_BEFORE_9 = 2;
@@ -14,6 +15,10 @@ export function wantedBy(cluster: MySQLCluster, mysqlVersion: string): Wanted {
     replicas: spec.replicas,
     mode,
     required: counted,
+    settings: {
+      primary: forRole(spec.mysql.config, spec.mysql.primaryConfig),
+      replica: forRole(spec.mysql.config, spec.mysql.replicaConfig),
+    },
     readIncludesPrimary: spec.endpoints.read.includePrimary,
     limits: {
       detectionMs: spec.detection.timeoutSeconds * 1000,
@@ -23,4 +28,11 @@ export function wantedBy(cluster: MySQLCluster, mysqlVersion: string): Wanted {
       powerLoss: spec.durability.powerLoss,
     },
   };
+}
+
+/** What can be set while mysqld runs; the rest is read from my.cnf when it starts. */
+function forRole(all: Record<string, VariableValue>, role: Record<string, VariableValue>): RoleSettings {
+  const chosen = Object.entries({ ...all, ...role }).filter(([name]) => !isStatic(name));
+  const settings = Object.fromEntries(chosen.sort(([a], [b]) => (a < b ? -1 : 1)));
+  return { key: JSON.stringify(settings), settings };
 }

@@ -120,6 +120,7 @@ export class LocalMember {
       process: this.#processView(),
       bootId: this.#around.bootId,
       aside: this.#aside(),
+      disk: this.#diskTrouble,
       trouble: this.#diskTrouble ?? this.#startTrouble ?? this.#noRoom?.text ?? null,
       host: localHost,
       port: this.#state.port,
@@ -207,7 +208,8 @@ export class LocalMember {
   async stop(signal: 'SIGTERM' | 'SIGKILL', graceMs: number): Promise<void> {
     await this.#serial(async () => {
       clearTimeout(this.#retry);
-      await this.#update({ wanted: false });
+      // A full disk keeps nothing from being stopped; without this note the next life would only start it again.
+      await this.#note({ wanted: false });
       await this.#stopProcess(signal, graceMs);
       this.#downTrouble = null;
       this.#failures = 0;
@@ -247,6 +249,11 @@ export class LocalMember {
   async remove(): Promise<void> {
     await this.stop('SIGKILL', 0);
     await this.#serial(async () => {
+      // In one step out of the way: half a data directory is never found where a whole one is looked for.
+      const doomed = `${this.#place.home}.removed`;
+      await rm(doomed, { recursive: true, force: true });
+      await renameIfPresent(this.#place.home, doomed);
+      await rm(doomed, { recursive: true, force: true });
       await this.#update({
         removed: true,
         serverUuid: null,
@@ -256,7 +263,6 @@ export class LocalMember {
         rebuilding: null,
         generation: this.#state.generation + 1,
       });
-      await rm(this.#place.home, { recursive: true, force: true });
     });
     this.close();
   }
@@ -321,7 +327,7 @@ export class LocalMember {
     await this.#finishRebuild();
     await this.#prepareData();
     await this.#claimPorts();
-    await writeFile(this.#configFile, this.#options.configFor(this.layout()), { mode: 0o600 });
+    await this.#writeConfig();
     await this.#spawn();
   }
 
@@ -359,7 +365,7 @@ export class LocalMember {
     const id = processOf(pid) ?? { pid, startTime: '0' };
     const running = this.#track({ id, sinceMs: this.#around.nowMs(), logFromBytes, adopted: false });
     child.once('exit', (code, signal) => this.#ended(running, { code, signal }));
-    await this.#update({ process: { ...id, bootId: this.#around.bootId } });
+    await this.#note({ process: { ...id, bootId: this.#around.bootId } });
   }
 
   /** Takes over a process that an earlier life of the daemon started on this very configuration. */
@@ -373,7 +379,7 @@ export class LocalMember {
     if (id === null) return false;
     const sinceMs = this.#around.nowMs() - processAgeMs(id);
     this.#track({ id, sinceMs, logFromBytes: await fileSizeBytes(this.#logFile), adopted: true });
-    if (!known) await this.#update({ process: { ...id, bootId: this.#around.bootId } });
+    if (!known) await this.#note({ process: { ...id, bootId: this.#around.bootId } });
     this.#log(`adopted process ${id.pid}`);
     return true;
   }
@@ -641,6 +647,13 @@ export class LocalMember {
     }
   }
 
+  /** A file that is as it should be is left alone: on a full disk it could only be lost. */
+  async #writeConfig(): Promise<void> {
+    const text = this.#options.configFor(this.layout());
+    const present = await readFile(this.#configFile, 'utf8').catch(() => null);
+    if (present !== text) await writeFile(this.#configFile, text, { mode: 0o600 });
+  }
+
   async #rotateLog(): Promise<void> {
     if ((await fileSizeBytes(this.#logFile)) > logLimitBytes) await rename(this.#logFile, `${this.#logFile}.1`);
   }
@@ -672,6 +685,16 @@ export class LocalMember {
     await writeMemberState(this.#place.stateFile, next);
     this.#state = next;
     this.#around.changed();
+  }
+
+  /** For what holds whether or not the disk takes it. */
+  async #note(change: Partial<MemberState>): Promise<void> {
+    try {
+      await this.#update(change);
+    } catch (error) {
+      this.#state = { ...this.#state, ...change };
+      this.#log(`what happened could not be noted: ${(error as Error).message}`);
+    }
   }
 
   #log(text: string): void {
