@@ -17,7 +17,10 @@ export function wantedBy(cluster: MySQLCluster, mysqlVersion: string): Wanted {
     required: counted,
     settings: {
       primary: forRole(spec.mysql.config, spec.mysql.primaryConfig),
-      replica: forRole(spec.mysql.config, spec.mysql.replicaConfig),
+      replica: forRole(
+        { ...spec.mysql.config, sync_relay_log: spec.durability.powerLoss ? 1 : 10_000 },
+        spec.mysql.replicaConfig,
+      ),
     },
     readIncludesPrimary: spec.endpoints.read.includePrimary,
     limits: {

@@ -11,6 +11,7 @@ import { wantedBy } from '../control/wanted.ts';
 import { initialSql, type Passwords } from '../mysql/accounts.ts';
 import { configFile } from '../mysql/config-file.ts';
 import type { MySQLCluster } from '../spec/resource.ts';
+import { isStatic } from '../spec/variables.ts';
 import type { Distribution } from './distribution.ts';
 import { writeFileDurably } from './durable-file.ts';
 import { Endpoint, type Backend } from './endpoint.ts';
@@ -133,10 +134,24 @@ export class LocalCluster {
     );
   }
 
-  /** From now on, this is what is asked for. */
-  apply(resource: MySQLCluster): void {
+  /** From now on, this is what is asked for. Members that read a changed setting at their start alone are restarted. */
+  async apply(resource: MySQLCluster): Promise<void> {
     this.#resource = resource;
+    const due = await this.outdated(resource);
+    if (due.length > 0) this.loop.restart(due);
     this.loop.poke();
+  }
+
+  /** The members that `resource` would have restarted: replicas one by one, then the primary, after a switchover. */
+  async outdated(resource: MySQLCluster): Promise<number[]> {
+    const due: number[] = [];
+    for (const { ordinal, process } of this.members.list()) {
+      const layout = this.members.layout(ordinal);
+      if (layout === null || process.kind !== 'running') continue;
+      const started = await readFile(layout.configFile, 'utf8').catch(() => null);
+      if (started !== null && staticLines(started) !== staticLines(memberConfig(layout, resource))) due.push(ordinal);
+    }
+    return due;
   }
 
   /** Lets go: the loop ends and the endpoints close; the members go on as they are. */
@@ -175,6 +190,12 @@ function memberConfig(member: MemberLayout, { spec }: MySQLCluster): string {
     replicaNetTimeoutSeconds: Math.max(1, Math.ceil(spec.detection.timeoutSeconds / 2)),
     settings: [spec.mysql.config],
   });
+}
+
+/** The settings of a my.cnf that only a restart changes. */
+function staticLines(config: string): string {
+  const lines = config.split('\n').filter((line) => isStatic(line.split('=')[0]?.trim() ?? ''));
+  return lines.sort().join('\n');
 }
 
 async function loadState(stateDir: string, resource: MySQLCluster): Promise<State> {

@@ -34,6 +34,8 @@ export interface MemberLayout {
   readonly runDir: string;
   readonly socket: string;
   readonly logFile: string;
+  /** Written at every start. */
+  readonly configFile: string;
 }
 
 export interface MemberPlace {
@@ -139,6 +141,7 @@ export class LocalMember {
       runDir: this.#place.runDir,
       socket: this.#place.socket,
       logFile: this.#logFile,
+      configFile: this.#configFile,
     };
   }
 
