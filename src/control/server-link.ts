@@ -19,7 +19,7 @@ import { purge } from '../mysql/procedures/purge.ts';
 import { setRequired } from '../mysql/procedures/required.ts';
 import { apply, seal } from '../mysql/procedures/seal.ts';
 import { writeBarrier, writeEpoch } from '../mysql/procedures/write.ts';
-import { Session, isRefusal } from '../mysql/session.ts';
+import { Session, isRefusal, type Target } from '../mysql/session.ts';
 import type { Clock, MemberLink } from './port.ts';
 import { SupersededError } from './superseded.ts';
 
@@ -32,6 +32,8 @@ export interface ServerLinkOptions {
   readonly clock: Clock;
   /** Called whenever the lock was taken; rejects with SupersededError if the record names another brain's term. */
   readonly confirm: () => Promise<void>;
+  /** Opens a session. Default: over the network; the simulator has servers of its own. */
+  readonly open?: (target: Target, signal: AbortSignal) => Promise<Session>;
 }
 
 /** An answer that is this late is not waited for: both sessions are made anew. */
@@ -118,11 +120,11 @@ export class ServerLink implements MemberLink {
     const address = this.#options.address();
     if (address === null || this.#closed) throw new Error('it has no address');
     const target = { ...address, user: CONTROLLER_USER, password: this.#options.passwords.controller };
-    const acting = await Session.open(target, signal);
+    const acting = await this.#open(target, signal);
     try {
       await takeLock(acting, signal);
       await this.#options.confirm();
-      const looking = await Session.open(target, signal);
+      const looking = await this.#open(target, signal);
       await settle(looking, signal);
       const sessions = { number: ++this.#count, acting, looking, sealed: false, configured: null };
       this.#sessions = sessions;
@@ -136,6 +138,10 @@ export class ServerLink implements MemberLink {
       acting.destroy();
       throw error;
     }
+  }
+
+  #open(target: Target, signal: AbortSignal): Promise<Session> {
+    return (this.#options.open ?? Session.open)(target, signal);
   }
 
   #drop(): void {
@@ -205,7 +211,7 @@ export class ServerLink implements MemberLink {
     const address = this.#options.address();
     if (address === null) throw new Error('it has no address');
     const target = { ...address, user: CONTROLLER_USER, password: this.#options.passwords.controller };
-    const session = await Session.open(target, signal);
+    const session = await this.#open(target, signal);
     try {
       await settle(session, signal);
       await sessions.looking.query('SELECT 1', [], signal);
