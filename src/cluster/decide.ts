@@ -8,6 +8,7 @@ import { failOver } from './fail-over.ts';
 import { openPrimary } from './opening.ts';
 import { Plan, heard } from './plan.ts';
 import { judgePrimary } from './primary.ts';
+import { abandonSwitchover } from './switch-over.ts';
 import { tend } from './tend.ts';
 import type { View } from './view.ts';
 
@@ -30,12 +31,18 @@ export function decide(view: View, memory: Memory = NO_MEMORY): Decision {
       openPrimary(plan, verdict);
       break;
     case 'gone':
+      abandonSwitchover(plan, verdict.why);
       failOver(plan, verdict.why);
       break;
     case 'doubtful':
       plan.state = 'degraded';
       plan.reason = verdict.why;
-      plan.primary = { members: [view.record.primary.ordinal], hold: true, reason: verdict.why };
+      // A blip cuts nobody off: what leads to the primary goes on leading there.
+      plan.primary = {
+        members: memory.served === view.record.epoch ? [view.record.primary.ordinal] : [],
+        hold: false,
+        reason: verdict.why,
+      };
       plan.soon(50);
       break;
     default:

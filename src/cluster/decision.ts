@@ -79,6 +79,8 @@ export interface MemberReport {
 export interface Memory {
   /** The process as which the recorded primary was last heard, in this epoch. */
   readonly heardAs: { readonly epoch: number; readonly process: ProcessId } | null;
+  /** The epoch in which the endpoints were last pointed at the primary. */
+  readonly served: number;
   /** Why the recorded primary was given up; until it answers again, or a new epoch. */
   readonly givenUp: { readonly epoch: number; readonly sinceMs: number; readonly reason: string } | null;
   readonly switchover: Switching | null;
@@ -125,6 +127,7 @@ export interface Decision {
 
 export const NO_MEMORY: Memory = {
   heardAs: null,
+  served: 0,
   givenUp: null,
   switchover: null,
   since: {},

@@ -125,7 +125,9 @@ function follow(plan: Plan, { member, server }: Answering, primary: Answering): 
   const source = { ordinal: primary.member.ordinal, host: primary.member.host, port: primary.member.port };
   if (!follows(server, primary.member)) {
     plan.report(member, 'joining', `to follow member ${primary.member.ordinal}`);
-    if (!hasUnapplied(server))
+    // The same source as before: what is not yet applied stays where it is. Another one: it has to be applied first.
+    const again = server.replica?.sourceHost === source.host && server.replica.sourcePort === source.port;
+    if (again || !hasUnapplied(server))
       plan.act(member, { kind: 'follow', source }, `member ${primary.member.ordinal} is the primary`);
     else if (server.replica?.applier === 'off') plan.act(member, { kind: 'apply' }, 'what it received comes first');
     plan.soon();

@@ -104,6 +104,10 @@ function unable(plan: Plan, one: Answering, primary: Answering): string | null {
 export function continueSwitchover(plan: Plan, primary: Answering): boolean {
   const now = plan.memory.switchover;
   if (now === null) return false;
+  if (now.to === primary.member.ordinal) {
+    settle(plan, now.id, true, `member ${now.to} is the primary`);
+    return false;
+  }
   const server = heard(plan.member(now.to));
   const member = plan.member(now.to);
   if (server === null || member === undefined)
@@ -148,6 +152,12 @@ export function continueSwitchover(plan: Plan, primary: Answering): boolean {
     default:
       return now.phase satisfies never;
   }
+}
+
+/** The old primary died in the middle of it: what follows is a failover. */
+export function abandonSwitchover(plan: Plan, why: string): void {
+  const now = plan.memory.switchover;
+  if (now !== null) settle(plan, now.id, false, `${why}: a failover instead`);
 }
 
 function move(plan: Plan, primary: Answering, target: Answering, now: Switching): boolean {

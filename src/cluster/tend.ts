@@ -18,6 +18,7 @@ export function tend(plan: Plan, primary: Extract<Verdict, { kind: 'serving' | '
     if (!writeEpoch(plan, primary)) return;
   } else {
     plan.primary = { members: [member.ordinal], hold: false, reason: '' };
+    plan.memory = { ...plan.memory, served: plan.record.epoch };
   }
   const readable = join(plan, primary);
   pointReads(plan, primary, readable);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { newClusterRecord } from '../cluster/record.ts';
 import { systemClock } from '../control/clock.ts';
 import { Loop } from '../control/loop.ts';
-import type { Endpoints, EndpointTarget } from '../control/port.ts';
+import type { Endpoints, EndpointTarget, MemberHosts } from '../control/port.ts';
 import { ServerLink } from '../control/server-link.ts';
 import { wantedBy } from '../control/wanted.ts';
 import { initialSql, type Passwords } from '../mysql/accounts.ts';
@@ -74,7 +74,7 @@ export class LocalCluster {
     this.loop = new Loop({
       clock: systemClock,
       records: parts.records,
-      hosts: parts.members,
+      hosts: keepingTo(parts.members, () => this.#resource),
       endpoints: parts.endpoints,
       journal: parts.journal,
       wanted: () => wantedBy(this.#resource, this.version),
@@ -162,14 +162,37 @@ export class LocalCluster {
     this.members.close();
   }
 
-  /** Lets go and stops every member. A member where commits may wait is killed: asked to stop, it would answer them OK. */
+  /** Lets go and stops every member. One that is not known to be closed is killed: asked to stop, it would answer waiting commits OK. */
   async stopAll(): Promise<void> {
     this.#stop.abort();
     await this.#running;
     await this.endpoints.close();
-    await Promise.all(this.members.list().map(({ ordinal }) => this.members.stop(ordinal, { signal: 'SIGKILL' })));
+    const closed = new Set(
+      (this.loop.latest?.view.members ?? [])
+        .filter(({ contact }) => contact.kind === 'answers' && contact.server.access === 'closed')
+        .map(({ ordinal }) => ordinal),
+    );
+    const signalFor = (ordinal: number): 'SIGTERM' | 'SIGKILL' => (closed.has(ordinal) ? 'SIGTERM' : 'SIGKILL');
+    await Promise.all(
+      this.members.list().map(({ ordinal }) => this.members.stop(ordinal, { signal: signalFor(ordinal) })),
+    );
     this.members.close();
   }
+}
+
+/** A member that leaves keeps its data unless the resource says otherwise. */
+function keepingTo(members: LocalMembers, resource: () => MySQLCluster): MemberHosts {
+  return {
+    list: () => members.list(),
+    start: (ordinal) => members.start(ordinal),
+    kill: (ordinal, process) => members.kill(ordinal, process),
+    restart: (ordinal, process) => members.restart(ordinal, process),
+    retire: (ordinal) =>
+      resource().spec.storage.whenScaled === 'Delete' ? members.remove(ordinal) : members.retire(ordinal),
+    rebuild: (ordinal, discard, rows, errant) => members.rebuild(ordinal, discard, rows, errant),
+    dropAside: (ordinal) => members.dropAside(ordinal),
+    onChange: (listener) => members.onChange(listener),
+  };
 }
 
 function heartbeatSeconds({ spec }: MySQLCluster): number {

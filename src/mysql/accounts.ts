@@ -23,7 +23,6 @@ const CONTROLLER_PRIVILEGES = [
   'REPLICATION_SLAVE_ADMIN', // start, stop and configure replication
   'SYSTEM_VARIABLES_ADMIN', // super_read_only, semi-synchronous replication, SET PERSIST
   'SESSION_VARIABLES_ADMIN', // sql_log_bin
-  'PERSIST_RO_VARIABLES_ADMIN',
   'CONNECTION_ADMIN', // kill sessions, offline_mode, log in while it is on
   'SERVICE_CONNECTION_ADMIN', // the administrative address
   'CLONE_ADMIN', // be filled from a donor

@@ -55,7 +55,8 @@ function owned(config: MemberConfig): Record<string, Setting> {
     binlog_format: 'ROW',
     sync_binlog: 1,
     innodb_flush_log_at_trx_commit: 1,
-    binlog_expire_logs_auto_purge: 'OFF',
+    // Never by age: the controller purges what every member has.
+    binlog_expire_logs_seconds: 0,
     // ON would throw away what was acknowledged and not yet applied.
     relay_log_recovery: 'OFF',
     sync_relay_log: config.powerLoss ? 1 : 10_000,
@@ -68,7 +69,7 @@ function owned(config: MemberConfig): Record<string, Setting> {
 /** What a small server is content with; a resource may say otherwise. */
 const DEFAULTS: Readonly<Record<string, Setting>> = {
   skip_name_resolve: 'ON',
-  innodb_redo_log_capacity: '64M',
+  loose_innodb_redo_log_capacity: '64M',
   innodb_buffer_pool_size: '128M',
   replica_parallel_workers: 4,
   max_connections: 500,

@@ -20,6 +20,12 @@ export async function follow(
   heartbeatSeconds: number,
   signal: AbortSignal,
 ): Promise<void> {
+  if (await isSetUpFor(session, source, signal)) {
+    await session.query('STOP REPLICA IO_THREAD', [], signal);
+    await refuseSource(session, signal);
+    await session.run(['SET GLOBAL rpl_semi_sync_replica_enabled = ON', 'START REPLICA'], signal);
+    return;
+  }
   await session.query('STOP REPLICA', [], signal);
   await refuseUnapplied(session, signal);
   await refuseSource(session, signal);
@@ -32,6 +38,16 @@ export async function follow(
     signal,
   );
   await session.query('START REPLICA', [], signal);
+}
+
+/** The same source as before: what is received and not yet applied stays where it is. */
+async function isSetUpFor(session: Session, source: Source, signal: AbortSignal): Promise<boolean> {
+  const [row] = await session.query(
+    `SELECT HOST AS host, PORT AS port FROM performance_schema.replication_connection_configuration WHERE CHANNEL_NAME = ''`,
+    [],
+    signal,
+  );
+  return row?.['host'] === source.host && Number(row['port']) === source.port;
 }
 
 export async function refuseUnapplied(session: Session, signal: AbortSignal): Promise<void> {
