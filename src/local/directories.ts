@@ -36,7 +36,7 @@ export function clusterDirectories(name: string, env: NodeJS.ProcessEnv): Cluste
     data: join(xdg(env, 'XDG_DATA_HOME', '.local/share'), name),
     state,
     record: join(state, 'record'),
-    journal: join(state, 'journal'),
+    journal: join(state, 'journal.jsonl'),
     secrets: join(state, 'secrets.json'),
     daemonLog: join(state, 'daemon.log'),
     resource: join(state, 'cluster.yaml'),

@@ -1,0 +1,121 @@
+/** `status` and `list`. */
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { DaemonGoneError } from '../local/api-client.ts';
+import { connectDaemon } from '../local/daemon-start.ts';
+import { isNews } from '../local/journal-news.ts';
+import { dataDirectory, knownClusters, runningMembers } from '../local/known-cluster.ts';
+import type { Status } from '../local/status.ts';
+import { Context, type CommonOptions } from './context.ts';
+import { EXIT } from './exit.ts';
+import { painted, statusLines } from './status-text.ts';
+import { columns, Screen } from './terminal.ts';
+
+export async function status(options: CommonOptions & { watch?: boolean }, interrupted: AbortSignal): Promise<void> {
+  const context = new Context(options, interrupted);
+  if (options.watch === true) return watch(context);
+  const now = await current(context);
+  if (context.json) context.printJson(now);
+  else context.print(statusLines(now, context.colours).join('\n'));
+  if (now.daemon === null) process.exitCode = EXIT.notRunning;
+}
+
+/** From the daemon; without one, from what lies on disk. */
+async function current(context: Context): Promise<Status> {
+  const client = await connectDaemon(context.directories);
+  if (client === null) return offline(context);
+  return client.status(context.interrupted).catch((error: unknown) => {
+    if (error instanceof DaemonGoneError) return offline(context);
+    throw error;
+  });
+}
+
+async function offline(context: Context): Promise<Status> {
+  const { directories, name, env } = context;
+  const stored = await context.mustExist();
+  const { parseCluster } = await import('../spec/parse.ts');
+  const { cluster } = parseCluster(stored, directories.resource);
+  const { readJournal } = await import('../local/journal-file.ts');
+  const members = await runningMembers(dataDirectory(directories, cluster));
+  const up = env['BATON_COMMAND'] ?? 'baton';
+  return {
+    name,
+    state: members.length > 0 ? 'unattended' : 'stopped',
+    reason:
+      members.length > 0
+        ? `${members.length} members run, and no daemon looks after them; ${up} start takes them up`
+        : `no member runs; ${up} start brings it up again`,
+    epoch: 0,
+    term: 0,
+    primary: null,
+    durability: null,
+    endpoints: null,
+    members: members.map(({ ordinal, port, process }) => ({
+      ordinal,
+      role: 'replica',
+      state: 'unattended',
+      reason: '',
+      pid: process.pid,
+      port,
+      lagSeconds: null,
+      gtidExecuted: null,
+    })),
+    mysql: null,
+    daemon: null,
+    restarting: [],
+    replicas: cluster.spec.replicas,
+    lastEvents: (await readJournal(directories.journal, 300)).filter(isNews).slice(-10),
+    progress: null,
+  };
+}
+
+const reconnectMs = 500;
+
+/** Until Ctrl-C. A daemon that is replaced meanwhile is followed. */
+async function watch(context: Context): Promise<void> {
+  const live = process.stdout.isTTY && !context.json;
+  const screen = new Screen(process.stdout);
+  let said = '';
+  const show = (now: Status): void => {
+    if (context.json) return context.print(JSON.stringify(now));
+    if (live) return screen.draw([...statusLines(now, context.colours), '', context.colours.dim('Ctrl-C ends this')]);
+    const line = `${now.state}: ${now.reason}`;
+    if (line !== said) context.print(line);
+    said = line;
+  };
+  try {
+    while (!context.interrupted.aborted) {
+      const client = await connectDaemon(context.directories);
+      try {
+        if (client === null) show(await offline(context));
+        else for await (const now of client.watch({ signal: context.interrupted })) show(now);
+      } catch (error) {
+        if (!(error instanceof DaemonGoneError)) throw error;
+      }
+      await sleep(reconnectMs, undefined, { signal: context.interrupted }).catch(() => {});
+    }
+  } finally {
+    if (live) screen.end();
+  }
+}
+
+export async function list(options: CommonOptions, interrupted: AbortSignal): Promise<void> {
+  const context = new Context(options, interrupted);
+  const rows: { name: string; state: Status['state']; endpoint: string | null; reason: string }[] = [];
+  for (const name of await knownClusters(context.env)) {
+    const its = new Context({ ...options, name }, interrupted);
+    const now = await current(its);
+    const endpoint = now.endpoints === null ? null : `${now.endpoints.primary.host}:${now.endpoints.primary.port}`;
+    rows.push({ name, state: now.state, endpoint, reason: now.reason });
+  }
+  if (context.json) return context.printJson(rows);
+  if (rows.length === 0) return context.print(`No clusters. Make one: ${context.command('up')}`);
+  const lines = rows.map(({ name, state, endpoint, reason }) => [
+    name,
+    painted(state, context.colours),
+    endpoint ?? '-',
+    reason,
+  ]);
+  const head = ['NAME', 'STATE', 'WRITES', ''].map((title) => context.colours.dim(title));
+  context.print(columns([head, ...lines]).join('\n'));
+}

@@ -1,0 +1,169 @@
+/** `up` and `start`: bring a cluster up, or to what its resource asks for. */
+import { readFile } from 'node:fs/promises';
+import { isAbsolute, resolve } from 'node:path';
+import { text } from 'node:stream/consumers';
+
+import type { ApiClient } from '../local/api-client.ts';
+import { connectDaemon, startDaemon } from '../local/daemon-start.ts';
+import { dataDirectory, runningMembers, storedResource } from '../local/known-cluster.ts';
+import { signalProcess } from '../local/process-identity.ts';
+import { runningDaemon } from '../local/daemon-lock.ts';
+import type { Status } from '../local/status.ts';
+import type { MySQLCluster } from '../spec/resource.ts';
+import { Context, type CommonOptions } from './context.ts';
+import { badInput, CommandError } from './exit.ts';
+import { waitFor } from './wait.ts';
+
+export interface UpOptions extends CommonOptions {
+  readonly file?: string;
+  readonly replicas?: string;
+  readonly mysqlBasedir?: string;
+  readonly timeout: string;
+}
+
+export async function up(options: UpOptions, interrupted: AbortSignal): Promise<void> {
+  const timeoutMs = secondsOf(options.timeout);
+  const { resource, notes } = await wantedResource(options);
+  const context = new Context({ ...options, name: resource.metadata.name }, interrupted);
+  for (const note of notes) process.stderr.write(`note: ${note}\n`);
+  await bringUp(context, resource, timeoutMs);
+}
+
+export async function start(options: CommonOptions & { timeout: string }, interrupted: AbortSignal): Promise<void> {
+  const context = new Context(options, interrupted);
+  const timeoutMs = secondsOf(options.timeout);
+  await context.mustExist();
+  const { resource } = await wantedResource(options);
+  await bringUp(context, resource, timeoutMs);
+}
+
+/** The file; else what was applied last; else the defaults. Options go over each of them. */
+async function wantedResource(
+  options: Omit<UpOptions, 'timeout'>,
+): Promise<{ resource: MySQLCluster; notes: readonly string[] }> {
+  const { defaultCluster, parseCluster, validateCluster } = await import('../spec/parse.ts');
+  const { file, name, replicas, mysqlBasedir } = options;
+  let notes: readonly string[] = [];
+  let found: MySQLCluster;
+  if (file === undefined) {
+    const { directories, name: checked } = new Context(options, new AbortController().signal);
+    const stored = await storedResource(directories);
+    found = stored === null ? defaultCluster(checked) : parseCluster(stored, directories.resource).cluster;
+  } else {
+    const read = parseCluster(await readResource(file), file === '-' ? 'standard input' : file);
+    [found, notes] = [read.cluster, read.notes];
+  }
+  const { metadata, spec, ...rest } = found;
+  const changed = {
+    ...rest,
+    metadata: { ...metadata, ...(name === undefined ? {} : { name }) },
+    spec: {
+      ...spec,
+      ...(replicas === undefined ? {} : { replicas: numberOf(replicas) }),
+      mysql: { ...spec.mysql, ...(mysqlBasedir === undefined ? {} : { basedir: resolve(mysqlBasedir) }) },
+    },
+  };
+  return { resource: validateCluster(changed), notes };
+}
+
+async function readResource(file: string): Promise<string> {
+  if (file === '-') return text(process.stdin);
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const path = isAbsolute(file) ? file : resolve(file);
+    if (code === 'ENOENT')
+      throw badInput(`there is no file ${path}`, 'Name a resource with -f, or leave -f out for the defaults.');
+    if (code === 'EISDIR') throw badInput(`expected a file, found a directory: ${path}`);
+    throw badInput(`can't read ${path}: ${(error as Error).message}`);
+  }
+}
+
+/** What is no number stays what it is, for the schema to refuse in its words. */
+export function numberOf(value: string): unknown {
+  return value.trim() !== '' && Number.isFinite(Number(value)) ? Number(value) : value;
+}
+
+export function secondsOf(value: string): number {
+  const seconds = Number(value);
+  if (Number.isFinite(seconds) && seconds > 0 && seconds <= 86_400) return seconds * 1000;
+  throw badInput(`expected --timeout to be a number of seconds up to 86400, found ${JSON.stringify(value)}`);
+}
+
+async function bringUp(context: Context, resource: MySQLCluster, timeoutMs: number): Promise<void> {
+  const { directories, name } = context;
+  const ticker = context.ticker();
+  const running = await connectDaemon(directories);
+  const wereRunning = running !== null || (await runningMembers(dataDirectory(directories, resource))).length > 0;
+  ticker.show(running === null ? `Starting cluster "${name}"` : `Looking at cluster "${name}"`);
+  let applied = running === null;
+  let epoch = 0;
+  try {
+    const client =
+      running ?? (await startDaemon(name, directories, { resource, owner: null, deleteAfterOwner: false }));
+    const onStatus = async (status: Status): Promise<boolean> => {
+      ({ epoch } = status);
+      if (applied || status.state === 'starting') return true;
+      applied = true;
+      const { changes } = await client.apply(resource);
+      for (const change of changes) ticker.note(change);
+      return changes.length === 0;
+    };
+    const status = await waitFor(context, client, { timeoutMs, ticker, claim: true, onStatus });
+    ticker.end();
+    if (context.json) context.printJson(status);
+    else context.print((await summary(context, client, status)).join('\n'));
+  } catch (error) {
+    ticker.end();
+    if (running === null) await undo(context, error, wereRunning, epoch);
+    throw error;
+  }
+}
+
+/** What this command started and did not finish is stopped, if it was asked to end or can never come to be. */
+async function undo(context: Context, error: unknown, wereRunning: boolean, epoch: number): Promise<void> {
+  const code = error instanceof CommandError ? error.code : '';
+  if (code !== 'INTERRUPTED' && code !== 'CLUSTER_FAILED') return;
+  const client = await connectDaemon(context.directories);
+  if (client === null) return;
+  if (wereRunning) {
+    // The members ran before: only the daemon goes.
+    const daemon = await runningDaemon(context.directories);
+    if (daemon !== null) signalProcess(daemon, 'SIGTERM');
+    return;
+  }
+  if (code === 'CLUSTER_FAILED' && epoch > 0) return;
+  process.stderr.write(code === 'INTERRUPTED' ? `Stopping what was started. To go on: ${context.command('up')}\n` : '');
+  // One that never had a primary has no data: nothing is kept of it.
+  await client.stop({ delete: code === 'CLUSTER_FAILED' }).catch(() => {});
+}
+
+async function summary(context: Context, client: ApiClient, status: Status): Promise<string[]> {
+  const { bold, dim } = context.colours;
+  const { host, port, user, database } = await client.credentials();
+  const read = status.endpoints?.read;
+  const primary = status.members.find(({ role }) => role === 'primary');
+  const replicas = status.members.filter(({ role }) => role === 'replica').map(({ ordinal }) => ordinal);
+  const followed = replicas.length === 0 ? 'no replicas' : `followed by ${replicas.join(', ')}`;
+  const at = `${host}:${port}/${database ?? ''}`;
+  return [
+    `Cluster ${bold(`"${status.name}"`)} is up: MySQL ${status.mysql?.version ?? ''}, member ${status.primary} is the primary, ${followed}.`,
+    '',
+    `  writes  ${bold(`${host}:${port}`)}`,
+    `  reads   ${bold(`${read?.host ?? host}:${read?.port ?? ''}`)}`,
+    '',
+    `  mysql   mysql -h ${host} -P ${port} -u ${user} -p${database === null ? '' : ` ${database}`}`,
+    `  mysql2  createConnection({ host: '${host}', port: ${port}, user: '${user}', password })`,
+    `  JDBC    jdbc:mysql://${at}?user=${user}`,
+    `  with its password, as a URL: ${bold(context.command('url'))}`,
+    '',
+    dim('Try next:'),
+    `  ${context.command('sql -e "select @@server_uuid, @@port"')}`,
+    ...(primary?.pid === null || primary === undefined || replicas.length === 0
+      ? []
+      : [`  kill -9 ${primary.pid}   ${dim('the primary: writes go on at the same address')}`]),
+    `  ${context.command('status --watch')}`,
+    `  ${context.command('explain')}   ${dim('what happened, and why')}`,
+  ];
+}
