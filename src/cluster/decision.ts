@@ -22,6 +22,7 @@ export interface SourceAddress {
 type ServerAct = { readonly session: number } & (
   | { readonly kind: 'seal' }
   | { readonly kind: 'apply' }
+  | { readonly kind: 'turn'; readonly source: SourceAddress }
   | { readonly kind: 'follow'; readonly source: SourceAddress }
   | {
       readonly kind: 'prepare';

@@ -108,7 +108,7 @@ function joinOne(plan: Plan, one: Answering, primary: Answering): void {
 }
 
 /** Commits that wait on a former primary must not turn into OK: killed, unless it is drained and nothing waits. */
-function demote(plan: Plan, { member, server }: Answering): void {
+export function demote(plan: Plan, { member, server }: Answering): void {
   plan.report(member, 'deposed', 'it was a primary');
   if (server.access === 'closed' && server.source.waiting === 0) {
     plan.act(member, { kind: 'disarm' }, 'it was drained: it acknowledges nothing more');

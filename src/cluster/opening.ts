@@ -2,7 +2,7 @@
 import { GtidSet } from '../gtid/gtid-set.ts';
 import { enoughAckers, hasUnapplied, names, rowsOf, ackerOf } from './assess.ts';
 import { failOver } from './fail-over.ts';
-import { join } from './joining.ts';
+import { demote, join } from './joining.ts';
 import { admit, shape } from './membership.ts';
 import type { Answering, Plan } from './plan.ts';
 import { continueSwitchover } from './switch-over.ts';
@@ -27,6 +27,7 @@ export function openPrimary(plan: Plan, primary: Answering): void {
   if (prepared) openOrWait(plan, primary);
   else prepare(plan, primary);
   // Nobody can log in before: followers would only be put off for a second.
+  if (!prepared) turnFollowers(plan, primary);
   plan.read = { members: prepared ? join(plan, primary) : [], hold: false, reason: plan.reason };
   if (admit(plan, primary)) return;
   shape(plan, primary);
@@ -54,6 +55,22 @@ function prepare(plan: Plan, { member, server }: Answering): void {
     { kind: 'prepare', required: plan.record.required, unlocked },
     'its ackers must be known, and commits wait, before it is open',
   );
+}
+
+/** Meanwhile those who may follow turn to it, and need only be started then. */
+function turnFollowers(plan: Plan, { member }: Answering): void {
+  for (const one of plan.answering()) {
+    const { server } = one;
+    const turned = server.replica?.sourceHost === member.host && server.replica.sourcePort === member.port;
+    if (one.member.ordinal === member.ordinal || ackerOf(one, plan.record, plan.view) === null) continue;
+    if (server.access === 'closed' && server.source.enabled) demote(plan, one);
+    if (turned || server.access !== 'closed' || server.source.enabled || hasUnapplied(server)) continue;
+    plan.act(
+      one.member,
+      { kind: 'turn', source: { ordinal: member.ordinal, host: member.host, port: member.port } },
+      `member ${member.ordinal} is the primary`,
+    );
+  }
 }
 
 /** Step 3: rows above the floor were perhaps acknowledged by nobody; they are shown when k of S have them. */

@@ -12,7 +12,7 @@ import { lockOut, unlockAccounts } from '../mysql/procedures/accounts.ts';
 import { clone } from '../mysql/procedures/clone.ts';
 import { configure } from '../mysql/procedures/configure.ts';
 import { enableEvents } from '../mysql/procedures/events.ts';
-import { follow } from '../mysql/procedures/follow.ts';
+import { follow, turn } from '../mysql/procedures/follow.ts';
 import { close, disarm, open, reopen } from '../mysql/procedures/open.ts';
 import { prepare } from '../mysql/procedures/prepare.ts';
 import { purge } from '../mysql/procedures/purge.ts';
@@ -141,7 +141,7 @@ export class ServerLink implements MemberLink {
   }
 
   #open(target: Target, signal: AbortSignal): Promise<Session> {
-    return (this.#options.open ?? Session.open)(target, signal);
+    return this.#options.open === undefined ? Session.open(target, signal) : this.#options.open(target, signal);
   }
 
   #drop(): void {
@@ -168,6 +168,8 @@ export class ServerLink implements MemberLink {
         return;
       case 'apply':
         return apply(acting, signal);
+      case 'turn':
+        return turn(acting, ordinal, act.source, passwords.replication, heartbeatSeconds, signal);
       case 'follow':
         sessions.sealed = false;
         return follow(acting, ordinal, act.source, passwords.replication, heartbeatSeconds, signal);

@@ -9,9 +9,29 @@ export interface Source {
 }
 
 /**
- * Repointing, by CHANGE REPLICATION SOURCE with both threads stopped, destroys what was received and not applied
- * without a warning; so it is refused while there is any.
+ * Turns a stopped replica to another source, and does not start it. CHANGE REPLICATION SOURCE with both threads stopped
+ * destroys what was received and not applied, without a warning; so it is refused while there is any.
  */
+export async function turn(
+  session: Session,
+  ordinal: number,
+  source: Source,
+  password: string,
+  heartbeatSeconds: number,
+  signal: AbortSignal,
+): Promise<void> {
+  await session.query('STOP REPLICA', [], signal);
+  await refuseUnapplied(session, signal);
+  await session.query(
+    'CHANGE REPLICATION SOURCE TO SOURCE_HOST = ?, SOURCE_PORT = ?, SOURCE_USER = ?, SOURCE_PASSWORD = ?, ' +
+      'SOURCE_AUTO_POSITION = 1, GET_SOURCE_PUBLIC_KEY = 1, SOURCE_CONNECT_RETRY = 1, SOURCE_RETRY_COUNT = 4294967295, ' +
+      'SOURCE_HEARTBEAT_PERIOD = ?',
+    [source.host, source.port, replicationUser(ordinal), password, heartbeatSeconds],
+    signal,
+  );
+}
+
+/** Follows: turned to the source if it is not yet, then started, acknowledging. */
 export async function follow(
   session: Session,
   ordinal: number,
@@ -20,28 +40,15 @@ export async function follow(
   heartbeatSeconds: number,
   signal: AbortSignal,
 ): Promise<void> {
-  if (await isSetUpFor(session, source, signal)) {
-    await session.query('STOP REPLICA IO_THREAD', [], signal);
-    await refuseSource(session, signal);
-    await session.run(['SET GLOBAL rpl_semi_sync_replica_enabled = ON', 'START REPLICA'], signal);
-    return;
-  }
-  await session.query('STOP REPLICA', [], signal);
-  await refuseUnapplied(session, signal);
   await refuseSource(session, signal);
-  await session.query('SET GLOBAL rpl_semi_sync_replica_enabled = ON', [], signal);
-  await session.query(
-    'CHANGE REPLICATION SOURCE TO SOURCE_HOST = ?, SOURCE_PORT = ?, SOURCE_USER = ?, SOURCE_PASSWORD = ?, ' +
-      'SOURCE_AUTO_POSITION = 1, GET_SOURCE_PUBLIC_KEY = 1, SOURCE_CONNECT_RETRY = 1, SOURCE_RETRY_COUNT = 4294967295, ' +
-      'SOURCE_HEARTBEAT_PERIOD = ?',
-    [source.host, source.port, replicationUser(ordinal), password, heartbeatSeconds],
-    signal,
-  );
-  await session.query('START REPLICA', [], signal);
+  // The same source as before: what is received and not yet applied stays where it is.
+  if (await isTurnedTo(session, source, signal)) await session.query('STOP REPLICA IO_THREAD', [], signal);
+  else await turn(session, ordinal, source, password, heartbeatSeconds, signal);
+  // Read when the receiver starts.
+  await session.run(['SET GLOBAL rpl_semi_sync_replica_enabled = ON', 'START REPLICA'], signal);
 }
 
-/** The same source as before: what is received and not yet applied stays where it is. */
-async function isSetUpFor(session: Session, source: Source, signal: AbortSignal): Promise<boolean> {
+async function isTurnedTo(session: Session, source: Source, signal: AbortSignal): Promise<boolean> {
   const [row] = await session.query(
     `SELECT HOST AS host, PORT AS port FROM performance_schema.replication_connection_configuration WHERE CHANNEL_NAME = ''`,
     [],

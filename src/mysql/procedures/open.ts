@@ -18,21 +18,21 @@ export async function open(session: Session, required: number, signal: AbortSign
  * the session's lock_wait_timeout; `killer`, another session, ends the transactions of clients that stand in its way.
  */
 export async function close(session: Session, killer: Session, signal: AbortSignal): Promise<void> {
-  const attempt = { over: false };
-  const closing = session.query('SET GLOBAL super_read_only = ON', [], signal).finally(() => {
-    attempt.over = true;
-  });
-  await Promise.all([closing, endTransactions(killer, attempt, signal)]);
+  const closing = session.query('SET GLOBAL super_read_only = ON', [], signal);
+  // Ends with the killer's session at the latest, which is when the closing is over.
+  endTransactions(killer, signal).catch(() => undefined);
+  await closing.finally(() => killer.destroy());
   await session.query('SET GLOBAL event_scheduler = OFF', [], signal);
   const [row] = await session.query(
     'SELECT @@global.super_read_only AS super, @@global.read_only AS plain',
     [],
     signal,
   );
-  if (Number(row?.['super']) !== 1 || Number(row?.['plain']) !== 1)
+  if (Number(row?.['super']) !== 1 || Number(row?.['plain']) !== 1) {
     throw new ProcedureRefusedError('it did not stay read-only');
+  }
   // Whoever is still connected would meet a read-only server: it meets the new primary instead.
-  await endClients(killer, signal);
+  await killAll(session, `SELECT ID FROM performance_schema.processlist WHERE ${CLIENTS}`, signal);
 }
 
 export async function reopen(session: Session, signal: AbortSignal): Promise<void> {
@@ -58,11 +58,10 @@ export async function disarm(session: Session, signal: AbortSignal): Promise<voi
 
 const CLIENTS = `USER IS NOT NULL AND USER NOT LIKE 'baton\\_%' AND USER NOT IN ('system user', 'event_scheduler', 'unauthenticated user')`;
 
-async function endTransactions(killer: Session, attempt: { over: boolean }, signal: AbortSignal): Promise<void> {
-  // First a moment for those that end by themselves.
-  for (let pauseSeconds = 0.02; !attempt.over; pauseSeconds = 0.01) {
-    await killer.query(`DO SLEEP(${pauseSeconds})`, [], signal);
-    if (attempt.over) return;
+async function endTransactions(killer: Session, signal: AbortSignal): Promise<void> {
+  while (true) {
+    // First a moment for those that end by themselves.
+    await killer.query('DO SLEEP(0.02)', [], signal);
     await killAll(
       killer,
       `SELECT ID FROM performance_schema.processlist WHERE ${CLIENTS}
@@ -70,10 +69,6 @@ async function endTransactions(killer: Session, attempt: { over: boolean }, sign
       signal,
     );
   }
-}
-
-async function endClients(killer: Session, signal: AbortSignal): Promise<void> {
-  await killAll(killer, `SELECT ID FROM performance_schema.processlist WHERE ${CLIENTS}`, signal);
 }
 
 async function killAll(killer: Session, select: string, signal: AbortSignal): Promise<void> {
