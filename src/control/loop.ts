@@ -273,6 +273,8 @@ export class Loop {
     } catch (thrown) {
       error = thrown instanceof Error ? thrown.message : String(thrown);
     }
+    if (error === null) this.#failedAtMs.delete(this.#name(act));
+    else this.#failedAtMs.set(this.#name(act), clock.nowMs());
     const ms = Math.round(clock.nowMs() - sinceMs);
     this.#journal(
       error === null ? 'done' : 'failed',
