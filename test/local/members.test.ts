@@ -290,6 +290,9 @@ test('without room for new data beside the old a rebuild is refused in words, an
     await until('the trouble is over', () => members.list()[0]?.trouble === null);
     execFileSync('sh', ['-c', `head -c 400m /dev/zero > '${filler}' || true`], { stdio: 'ignore' });
     await until('the full disk is told', () => members.list()[0]?.trouble?.startsWith('disk full') ?? false);
+    await members.stop(0, { signal: 'SIGKILL' });
+    assert.equal(members.list()[0]?.process.kind, 'absent', 'a full disk is no reason not to stop');
+    await rm(filler);
   } finally {
     execFileSync('umount', [mount]);
   }
