@@ -27,10 +27,12 @@ test('a zombie is dead only when its last thread has ended: until then it may st
   assert.equal(parseStat(stat('mysqld', 'T', 12)).dead, false, 'a stopped process is not dead');
 });
 
-test('a process is known by pid and start time: another start time is another process, and gets no signal', async () => {
+test('a process is known by pid and start time: another start time is another process, and gets no signal', async (t) => {
   const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)', '--', '--mark=process-identity'], {
     stdio: 'ignore',
   });
+  t.after(() => child.kill('SIGKILL'));
+  const exited = once(child, 'exit');
   await once(child, 'spawn');
   const id = processOf(child.pid ?? 0) ?? assert.fail('not running');
   assert.equal(processState(id), 'running');
@@ -44,7 +46,7 @@ test('a process is known by pid and start time: another start time is another pr
   assert.equal(await hasArgument(id, '--mark=process'), false);
 
   assert.equal(signalProcess(id, 'SIGKILL'), true);
-  await once(child, 'exit');
+  await exited;
   assert.equal(processState(id), 'gone');
   assert.equal(signalProcess(id, 'SIGKILL'), false);
   assert.equal(await findProcess('--mark=process-identity'), null);
