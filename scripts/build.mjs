@@ -29,7 +29,7 @@ const { outputFiles } = await build({
   absWorkingDir: root,
   entryPoints: Object.fromEntries(present),
   outdir: dist,
-  chunkNames: 'chunk-[name]-[hash]',
+  chunkNames: 'chunk-[hash]',
   bundle: true,
   splitting: true,
   format: 'esm',

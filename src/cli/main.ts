@@ -124,7 +124,10 @@ async function main(): Promise<number> {
     if (signal.aborted) return EXIT.interrupted;
     const failure = asFailure(error);
     const stack = error instanceof DaemonError ? error.daemonStack : failure.stack;
-    process.stderr.write(errorText({ ...failure, stack }, process.argv.includes('--debug')));
+    const { code, message, hint } = failure;
+    const json = process.argv.includes('--json');
+    const text = errorText({ ...failure, stack }, process.argv.includes('--debug'));
+    process.stderr.write(json ? `${JSON.stringify({ error: { code, message, hint } })}\n` : text);
     return exitCodeOf(error);
   }
 }

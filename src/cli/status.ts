@@ -3,8 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { DaemonGoneError } from '../local/api-client.ts';
 import { connectDaemon } from '../local/daemon-start.ts';
-import { isNews } from '../local/journal-news.ts';
-import { dataDirectory, knownClusters, runningMembers } from '../local/known-cluster.ts';
+import { knownClusters } from '../local/known-cluster.ts';
 import type { Status } from '../local/status.ts';
 import { Context, type CommonOptions } from './context.ts';
 import { EXIT } from './exit.ts';
@@ -30,43 +29,12 @@ async function current(context: Context): Promise<Status> {
   });
 }
 
+/** What can be told without a daemon: the record and the processes. */
 async function offline(context: Context): Promise<Status> {
   const { directories, name, env } = context;
   const stored = await context.mustExist();
-  const { parseCluster } = await import('../spec/parse.ts');
-  const { cluster } = parseCluster(stored, directories.resource);
-  const { readJournal } = await import('../local/journal-file.ts');
-  const members = await runningMembers(dataDirectory(directories, cluster));
-  const up = env['BATON_COMMAND'] ?? 'baton';
-  return {
-    name,
-    state: members.length > 0 ? 'unattended' : 'stopped',
-    reason:
-      members.length > 0
-        ? `${members.length} members run, and no daemon looks after them; ${up} start takes them up`
-        : `no member runs; ${up} start brings it up again`,
-    epoch: 0,
-    term: 0,
-    primary: null,
-    durability: null,
-    endpoints: null,
-    members: members.map(({ ordinal, port, process }) => ({
-      ordinal,
-      role: 'replica',
-      state: 'unattended',
-      reason: '',
-      pid: process.pid,
-      port,
-      lagSeconds: null,
-      gtidExecuted: null,
-    })),
-    mysql: null,
-    daemon: null,
-    restarting: [],
-    replicas: cluster.spec.replicas,
-    lastEvents: (await readJournal(directories.journal, 300)).filter(isNews).slice(-10),
-    progress: null,
-  };
+  const { offlineStatus } = await import('../local/offline-status.ts');
+  return offlineStatus(name, directories, stored, `${env['BATON_COMMAND'] ?? 'baton'} start`);
 }
 
 const reconnectMs = 500;

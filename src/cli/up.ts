@@ -4,6 +4,7 @@ import { isAbsolute, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 
 import type { ApiClient } from '../local/api-client.ts';
+import { changesBetween, changeWords } from '../local/changes.ts';
 import { connectDaemon, startDaemon } from '../local/daemon-start.ts';
 import { dataDirectory, runningMembers, storedResource } from '../local/known-cluster.ts';
 import { signalProcess } from '../local/process-identity.ts';
@@ -95,6 +96,7 @@ async function bringUp(context: Context, resource: MySQLCluster, timeoutMs: numb
   const { directories, name } = context;
   const ticker = context.ticker();
   const running = await connectDaemon(directories);
+  if (running === null) await showChanges(context, resource);
   const wereRunning = running !== null || (await runningMembers(dataDirectory(directories, resource))).length > 0;
   ticker.show(running === null ? `Starting cluster "${name}"` : `Looking at cluster "${name}"`);
   let applied = running === null;
@@ -119,6 +121,15 @@ async function bringUp(context: Context, resource: MySQLCluster, timeoutMs: numb
     if (running === null) await undo(context, error, wereRunning, epoch);
     throw error;
   }
+}
+
+/** Of a stopped cluster. Rejects, before anything is started, if it can't change so. */
+async function showChanges({ directories }: Context, resource: MySQLCluster): Promise<void> {
+  const stored = await storedResource(directories);
+  if (stored === null) return;
+  const { parseCluster } = await import('../spec/parse.ts');
+  const before = parseCluster(stored, directories.resource).cluster;
+  for (const change of changesBetween(before, resource, false)) process.stderr.write(`${changeWords(change)}\n`);
 }
 
 /** What this command started and did not finish is stopped, if it was asked to end or can never come to be. */

@@ -113,9 +113,10 @@ export class ApiClient {
   }
 
   async *#lines<T>(path: string, signal?: AbortSignal): AsyncGenerator<T> {
-    const response = await this.#send('GET', path, undefined, signal);
+    let response: IncomingMessage | null = null;
     let rest = '';
     try {
+      response = await this.#send('GET', path, undefined, signal);
       for await (const chunk of response.setEncoding('utf8') as AsyncIterable<string>) {
         const lines = (rest + chunk).split('\n');
         rest = lines.pop() ?? '';
@@ -124,11 +125,11 @@ export class ApiClient {
       if (rest !== '') yield valueOf(rest) as T;
     } catch (error) {
       if (signal?.aborted === true) return;
-      if (error instanceof DaemonError) throw error;
+      if (error instanceof DaemonError || error instanceof DaemonGoneError) throw error;
       // Cut off: the daemon was killed.
       throw new DaemonGoneError('the daemon ended without a word', { cause: error });
     } finally {
-      response.destroy();
+      response?.destroy();
     }
   }
 

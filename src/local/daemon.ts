@@ -3,7 +3,7 @@
  * after the members and answers on its socket. Asked to end by a signal it lets go, and the members go on: the next daemon
  * adopts them. Only a request stops them.
  */
-import { readFile, rmdir } from 'node:fs/promises';
+import { rmdir } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { JournalEntry } from '../control/port.ts';
@@ -45,6 +45,8 @@ class NotNowError extends Error {
 const watchMs = 50;
 const ownerCheckMs = 200;
 const shownEvents = 10;
+const maxRevivals = 5;
+const revivalPauseMs = 1000;
 /** On top of the grace that transactions get. */
 const switchoverLimitMs = 20_000;
 
@@ -58,6 +60,8 @@ class Daemon {
   #resource: MySQLCluster;
   #isNew = false;
   #cluster: LocalCluster | null = null;
+  #opening: Promise<LocalCluster | null> = Promise.resolve(null);
+  #revivals = 0;
   #api: ApiServer | null = null;
   #progress: Progress | null = null;
   #failure: unknown = null;
@@ -92,13 +96,14 @@ class Daemon {
   // ── Up ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   async #bringUp(): Promise<void> {
-    this.#say('daemon.started', { pid: process.pid, node: process.version });
+    const opening = this.#open();
+    this.#opening = opening;
     try {
-      const cluster = await this.#open();
+      const cluster = await opening;
       if (this.#ending !== null) return;
       this.#cluster = cluster;
       this.#progress = null;
-      cluster.start((error) => this.#loopEnded(error));
+      cluster.start((error) => void this.#loopEnded(cluster, error));
       // An earlier daemon may have died before every member was restarted for what it applied.
       await cluster.apply(this.#resource);
       this.#say('daemon.running', { mysql: cluster.version });
@@ -161,12 +166,21 @@ class Daemon {
     await deleteCluster(this.#directories, null);
   }
 
-  #loopEnded(error: Error | null): void {
+  /** Superseded, another daemon has the cluster. Any other end is a defect: the members are taken up anew, a few times. */
+  async #loopEnded(cluster: LocalCluster, error: Error | null): Promise<void> {
     if (this.#ending !== null) return;
     const why =
       error instanceof SupersededError ? error.message : `the loop ended: ${error?.stack ?? 'without a word'}`;
-    this.#failure = error;
-    void this.#end(why, () => this.#release(), 1);
+    if (error instanceof SupersededError || ++this.#revivals > maxRevivals) {
+      this.#failure = error;
+      void this.#end(why, () => this.#release(), 1);
+      return;
+    }
+    this.#say('daemon.loop-ended', { why });
+    this.#cluster = null;
+    await cluster.release();
+    await sleep(revivalPauseMs);
+    if (this.#ending === null) await this.#bringUp();
   }
 
   // ── Down ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -181,6 +195,8 @@ class Daemon {
     this.#say('daemon.ending', { why });
     this.#starting.abort(new NotNowError('STOPPED', 'the cluster was stopped while it was being brought up'));
     try {
+      // What is being opened can't be left half open.
+      this.#cluster ??= await this.#opening.catch(() => null);
       await work();
     } catch (error) {
       this.#failure ??= error;
@@ -399,7 +415,8 @@ function reachable(host: string): string {
 }
 
 async function readStart(): Promise<DaemonStart> {
-  const text = process.stdin.isTTY ? '' : await readFile('/dev/stdin', 'utf8').catch(() => '');
+  let text = '';
+  if (!process.stdin.isTTY) for await (const chunk of process.stdin.setEncoding('utf8')) text += String(chunk);
   const none = { resource: null, owner: null, deleteAfterOwner: false };
   return text.trim() === '' ? none : { ...none, ...(JSON.parse(text) as Partial<DaemonStart>) };
 }
