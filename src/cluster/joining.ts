@@ -71,6 +71,10 @@ function joinOne(plan: Plan, one: Answering, primary: Answering): void {
     );
     return;
   }
+  if (member.busy === 'clone') {
+    plan.report(member, 'cloning', cloneProgress(server));
+    return;
+  }
   if (server.access !== 'closed' || server.source.enabled) {
     demote(plan, one);
     return;
@@ -169,17 +173,19 @@ function rebuild(plan: Plan, { member, server }: Answering, primary: Answering, 
   plan.act(member, { kind: 'rebuild', discard: server.serverUuid, rows, errant }, why);
 }
 
+function cloneProgress({ clone }: Answering['server']): string {
+  return clone?.state === 'running' ? `${clone.bytesDone} of ${clone.bytesTotal} bytes` : '';
+}
+
 /** Clone from a replica if one is fresh enough; else from the primary, where no commit may be waiting. */
 function fill(plan: Plan, recipient: Answering, primary: Answering): void {
   const { member, server } = recipient;
-  const progress =
-    server.clone?.state === 'running' ? `${server.clone.bytesDone} of ${server.clone.bytesTotal} bytes` : '';
-  plan.report(member, 'cloning', progress);
   const donor = donorFor(plan, recipient, primary);
   if (donor === null) {
     plan.report(member, 'cloning', 'no donor yet');
     return;
   }
+  plan.report(member, 'cloning');
   plan.act(
     member,
     { kind: 'clone', donor: { ordinal: donor.ordinal, host: donor.host, port: donor.port } },

@@ -13,7 +13,8 @@ type Unaddressed = Act extends infer A ? (A extends Act ? Omit<A, 'ordinal' | 'w
 
 /** Looking again this soon while something outside is awaited. */
 const SOON_MS = 15;
-/** Looking again at least this often. */
+/** Looking again so many times within the detection time, and at least once a second. */
+const LOOKS_PER_DETECTION = 3;
 const TICK_MS = 1000;
 
 export class Plan {
@@ -28,12 +29,13 @@ export class Plan {
   readonly #acts: Act[] = [];
   readonly #reports = new Map<number, MemberReport>();
   readonly #since: Record<string, number> = {};
-  #againMs = TICK_MS;
+  #againMs: number;
 
   constructor(view: View, before: Memory) {
     this.view = view;
     this.before = before;
     this.memory = before;
+    this.#againMs = Math.min(TICK_MS, view.wanted.limits.detectionMs / LOOKS_PER_DETECTION);
   }
 
   get record(): ClusterRecord {

@@ -16,6 +16,9 @@ export type Verdict =
   /** Nobody knows yet: nothing is done. */
   | { readonly kind: 'doubtful'; readonly why: string };
 
+/** A replica that missed heartbeats for this part of the detection time does not hear its source. */
+const DEAF = 0.75;
+
 export function judgePrimary(plan: Plan, recorded: Incarnation): Verdict {
   const member = plan.member(recorded.ordinal);
   if (member === undefined)
@@ -69,7 +72,7 @@ function judgeUnheard(plan: Plan, member: MemberView): Verdict {
     return { kind: 'gone', known: false, why: plan.memory.givenUp.reason };
   }
   if (silentMs < plan.view.wanted.limits.detectionMs) {
-    return { kind: 'doubtful', why: `${which} ${how} for ${(silentMs / 1000).toFixed(1)} s` };
+    return { kind: 'doubtful', why: `${which} ${how}: waiting to be sure` };
   }
   return giveUp(plan, member, `${which} ${how}`);
 }
@@ -81,7 +84,11 @@ function giveUp(plan: Plan, primary: MemberView, what: string): Verdict {
   if (witnesses.length === 0) {
     return { kind: 'doubtful', why: `${what}, and no replica answers that could say more: we may be the ones cut off` };
   }
-  const hearing = witnesses.filter(({ server }) => attached(server, primary, uuid));
+  // Its receiver notices a silence late, and is slow to stop once it tries to connect: heartbeats tell sooner.
+  const deafSeconds = (plan.view.wanted.limits.detectionMs / 1000) * DEAF;
+  const hearing = witnesses.filter(
+    ({ server }) => attached(server, primary, uuid) && (server.replica?.heardSecondsAgo ?? 0) < deafSeconds,
+  );
   if (hearing.length > 0) {
     const who = hearing.map(({ member }) => `member ${member.ordinal}`).join(', ');
     return { kind: 'doubtful', why: `${what}, but ${who} still hears it: we may be the ones cut off` };

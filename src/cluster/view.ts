@@ -62,6 +62,8 @@ export interface ReplicaView {
   readonly sourceUuid: string;
   readonly receiver: 'on' | 'connecting' | 'off';
   readonly receiverError: string;
+  /** Since when the receiver heard nothing of its source, not even a heartbeat; null if it can't be told. */
+  readonly heardSecondsAgo: number | null;
   /** What the receiver has fetched in this replication's life, applied or not. */
   readonly received: GtidSet;
   readonly applier: 'on' | 'off';

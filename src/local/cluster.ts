@@ -210,7 +210,8 @@ function memberConfig(member: MemberLayout, { spec }: MySQLCluster): string {
     socket: member.socket,
     tmpDir: null,
     powerLoss: spec.durability.powerLoss,
-    replicaNetTimeoutSeconds: Math.max(1, Math.ceil(spec.detection.timeoutSeconds / 2)),
+    // Later than the controller's own judgement, which goes by heartbeats: a receiver that reads is quickly sealed.
+    replicaNetTimeoutSeconds: Math.max(2, Math.ceil(3 * spec.detection.timeoutSeconds)),
     settings: [spec.mysql.config],
   });
 }

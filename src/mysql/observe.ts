@@ -1,7 +1,7 @@
 /** Everything that the brain wants to know of a server, in one round trip. */
 import { GtidSet } from '../gtid/gtid-set.ts';
 import { LOCK, SCHEMA, ordinalOfReplicationUser } from './names.ts';
-import type { Session } from './session.ts';
+import { StatementError, type Session } from './session.ts';
 
 export interface ServerObservation {
   readonly serverUuid: string;
@@ -24,6 +24,7 @@ export interface ServerObservation {
     readonly sourceUuid: string;
     readonly receiver: 'on' | 'connecting' | 'off';
     readonly receiverError: string;
+    readonly heardSecondsAgo: number | null;
     readonly received: GtidSet;
     readonly applier: 'on' | 'off';
     readonly applierError: string;
@@ -40,7 +41,9 @@ export interface ServerObservation {
   readonly oldestTransactionSeconds: number;
 }
 
-const OBSERVE = `SELECT JSON_OBJECT(
+const EPOCH = `(SELECT JSON_OBJECT('clusterId', cluster, 'epoch', epoch, 'term', term) FROM ${SCHEMA}.epoch WHERE id = 1)`;
+
+const observation = (epoch: string): string => `SELECT JSON_OBJECT(
   'uuid', @@server_uuid, 'version', @@version,
   'locked', IFNULL(IS_USED_LOCK('${LOCK}') = ?, 0),
   'executed', @@global.gtid_executed, 'purged', @@global.gtid_purged,
@@ -52,7 +55,9 @@ const OBSERVE = `SELECT JSON_OBJECT(
   'connected', (SELECT JSON_ARRAYAGG(USER) FROM performance_schema.processlist WHERE USER LIKE 'baton\\_replica\\_%'),
   'receiver', (SELECT JSON_OBJECT('host', c.HOST, 'port', c.PORT, 'uuid', s.SOURCE_UUID, 'state', s.SERVICE_STATE,
      'error', IF(s.LAST_ERROR_NUMBER = 0, '', CONCAT(s.LAST_ERROR_NUMBER, ': ', s.LAST_ERROR_MESSAGE)),
-     'received', s.RECEIVED_TRANSACTION_SET)
+     'received', s.RECEIVED_TRANSACTION_SET,
+     'heard', IF(s.QUEUEING_TRANSACTION <> '', 0, TIMESTAMPDIFF(MICROSECOND, GREATEST(s.LAST_HEARTBEAT_TIMESTAMP,
+       s.LAST_QUEUED_TRANSACTION_END_QUEUE_TIMESTAMP, '1970-01-02'), NOW(6)) / 1e6))
      FROM performance_schema.replication_connection_configuration c
      JOIN performance_schema.replication_connection_status s USING (CHANNEL_NAME) WHERE c.CHANNEL_NAME = ''),
   'applier', (SELECT SERVICE_STATE FROM performance_schema.replication_applier_status WHERE CHANNEL_NAME = ''),
@@ -67,13 +72,17 @@ const OBSERVE = `SELECT JSON_OBJECT(
   'lastApplied', (SELECT TIMESTAMPDIFF(MICROSECOND, MAX(w.applied), NOW(6)) / 1e6 FROM (
      SELECT LAST_APPLIED_TRANSACTION_ORIGINAL_COMMIT_TIMESTAMP AS applied FROM performance_schema.replication_applier_status_by_worker
        WHERE CHANNEL_NAME = '' AND LAST_APPLIED_TRANSACTION_ORIGINAL_COMMIT_TIMESTAMP > '1970-01-02') w),
-  'epoch', (SELECT JSON_OBJECT('clusterId', cluster, 'epoch', epoch, 'term', term) FROM ${SCHEMA}.epoch WHERE id = 1),
+  'epoch', ${epoch},
   'transaction', (SELECT MAX(TIMESTAMPDIFF(SECOND, t.trx_started, NOW())) FROM information_schema.innodb_trx t
      JOIN performance_schema.processlist p ON p.ID = t.trx_mysql_thread_id
      WHERE p.USER NOT LIKE 'baton\\_%' AND p.USER NOT IN ('system user', 'event_scheduler')),
   'clone', (SELECT JSON_OBJECT('state', STATE, 'error', ERROR_MESSAGE) FROM performance_schema.clone_status LIMIT 1),
   'cloneBytes', (SELECT JSON_OBJECT('done', SUM(DATA), 'total', SUM(ESTIMATE)) FROM performance_schema.clone_progress)
 ) AS seen`;
+
+const OBSERVE = observation(EPOCH);
+const OBSERVE_WITHOUT_EPOCH = observation('NULL');
+const NO_SUCH_TABLE = 1146;
 
 interface Seen {
   uuid: string;
@@ -88,7 +97,15 @@ interface Seen {
   status: Record<string, string>;
   unlocked: string[] | null;
   connected: string[] | null;
-  receiver: { host: string; port: number; uuid: string; state: string; error: string; received: string } | null;
+  receiver: {
+    host: string;
+    port: number;
+    uuid: string;
+    state: string;
+    error: string;
+    received: string;
+    heard?: number;
+  } | null;
   applier: string | null;
   applierErrors: string[] | null;
   behind: number | null;
@@ -101,7 +118,11 @@ interface Seen {
 
 /** `holder`: the connection id of the session that should hold the lock. Fails on a server that is none of ours. */
 export async function observe(session: Session, holder: number, signal: AbortSignal): Promise<ServerObservation> {
-  const [row] = await session.query(OBSERVE, [holder], signal);
+  const [row] = await session.query(OBSERVE, [holder], signal).catch((error: unknown) => {
+    // A clone drops every schema first; while it runs, and after it failed, there is no table.
+    if (!(error instanceof StatementError && error.errno === NO_SUCH_TABLE)) throw error;
+    return session.query(OBSERVE_WITHOUT_EPOCH, [holder], signal);
+  });
   const seen = (typeof row?.['seen'] === 'string' ? JSON.parse(row['seen']) : row?.['seen']) as Seen;
   const executed = GtidSet.parse(seen.executed);
   const replica = replicaOf(seen);
@@ -143,6 +164,7 @@ function replicaOf(seen: Seen): ServerObservation['replica'] {
     sourceUuid: seen.receiver.uuid,
     receiver: seen.receiver.state === 'ON' ? 'on' : seen.receiver.state === 'CONNECTING' ? 'connecting' : 'off',
     receiverError: seen.receiver.error,
+    heardSecondsAgo: seen.receiver.heard ?? null,
     received: GtidSet.parse(seen.receiver.received),
     applier: seen.applier === 'ON' ? 'on' : 'off',
     applierError: seen.applierErrors?.[0] ?? '',

@@ -13,6 +13,8 @@ export async function clone(session: Session, donor: Source, password: string, s
   if (row?.['executed'] !== '') throw new ProcedureRefusedError('it is not empty: only an empty member is filled');
   await session.query('STOP REPLICA', [], signal);
   await session.query('SET GLOBAL clone_valid_donor_list = ?', [`${donor.host}:${donor.port}`], signal);
+  // CLONE is refused under super_read_only; read_only stays, and the restart that ends it closes the member again.
+  await session.query('SET GLOBAL super_read_only = OFF', [], signal);
   try {
     await session.query(
       `CLONE INSTANCE FROM '${CLONE_USER}'@?:${Math.trunc(donor.port)} IDENTIFIED BY ?`,
@@ -22,6 +24,7 @@ export async function clone(session: Session, donor: Source, password: string, s
   } catch (error) {
     if (error instanceof SessionBrokenError && !signal.aborted) return;
     if (error instanceof StatementError && error.errno === 3707) return;
+    if (error instanceof StatementError) await session.query('SET GLOBAL super_read_only = ON', [], signal);
     throw error;
   }
 }
