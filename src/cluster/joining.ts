@@ -167,7 +167,7 @@ function rebuild(plan: Plan, { member, server }: Answering, primary: Answering, 
     plan.soon();
     return;
   }
-  if (primary.server.replica !== null || member.aside !== null) return;
+  if (primary.server.replica !== null) return;
   const rows = rowsOf(server).toString();
   const errant = errantRows(server, primary.server).toString();
   plan.act(member, { kind: 'rebuild', discard: server.serverUuid, rows, errant }, why);
