@@ -179,7 +179,7 @@ function cloneProgress({ clone }: Answering['server']): string {
 
 /** Clone from a replica if one is fresh enough; else from the primary, where no commit may be waiting. */
 function fill(plan: Plan, recipient: Answering, primary: Answering): void {
-  const { member, server } = recipient;
+  const { member } = recipient;
   const donor = donorFor(plan, recipient, primary);
   if (donor === null) {
     plan.report(member, 'cloning', 'no donor yet');

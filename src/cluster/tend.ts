@@ -10,6 +10,8 @@ import { beginSwitchover, continueSwitchover } from './switch-over.ts';
 
 /** A commit that waits this long, with enough ackers attached, waits for an ack that was lost. */
 const LOST_ACK_MS = 300;
+/** Commits that make no progress for so long are worth a word. */
+const BLOCKED_MS = 500;
 
 export function tend(plan: Plan, primary: Extract<Verdict, { kind: 'serving' | 'opening' }>): void {
   const { member, server } = primary;
@@ -109,6 +111,8 @@ function watchWaiters(plan: Plan, primary: Answering): boolean {
     if (stillMs >= LOST_ACK_MS) passed(plan, primary, `release after ${server.executed.toString()}`);
     return false;
   }
+  // Every commit waits for a moment, and an acker that was restarted takes one to attach again.
+  if (stillMs < BLOCKED_MS) return true;
   plan.state = 'blocked';
   plan.reason =
     `${server.source.waiting} commits wait for ${record.required} acknowledgements of ${names(record.ackers)}; ` +
