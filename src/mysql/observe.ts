@@ -82,7 +82,8 @@ const observation = (epoch: string): string => `SELECT JSON_OBJECT(
 
 const OBSERVE = observation(EPOCH);
 const OBSERVE_WITHOUT_EPOCH = observation('NULL');
-const NO_SUCH_TABLE = 1146;
+/** Unknown database, no such table. */
+const NOT_THERE = new Set([1049, 1146]);
 
 interface Seen {
   uuid: string;
@@ -120,7 +121,7 @@ interface Seen {
 export async function observe(session: Session, holder: number, signal: AbortSignal): Promise<ServerObservation> {
   const [row] = await session.query(OBSERVE, [holder], signal).catch((error: unknown) => {
     // A clone drops every schema first; while it runs, and after it failed, there is no table.
-    if (!(error instanceof StatementError && error.errno === NO_SUCH_TABLE)) throw error;
+    if (!(error instanceof StatementError && NOT_THERE.has(error.errno))) throw error;
     return session.query(OBSERVE_WITHOUT_EPOCH, [holder], signal);
   });
   const seen = (typeof row?.['seen'] === 'string' ? JSON.parse(row['seen']) : row?.['seen']) as Seen;
