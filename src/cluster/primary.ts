@@ -71,7 +71,9 @@ function judgeUnheard(plan: Plan, member: MemberView): Verdict {
   if (plan.memory.givenUp?.epoch === plan.record.epoch) {
     return { kind: 'gone', known: false, why: plan.memory.givenUp.reason };
   }
-  if (silentMs < plan.view.wanted.limits.detectionMs) {
+  // Its machine says that nobody listens where we were connected: no need to wait for what the replicas say, either.
+  const hungUp = contact.kind === 'unreachable' && contact.closedPort && heardAs?.epoch === plan.record.epoch;
+  if (!hungUp && silentMs < plan.view.wanted.limits.detectionMs) {
     return { kind: 'doubtful', why: `${which} ${how}: waiting to be sure` };
   }
   return giveUp(plan, member, `${which} ${how}`);

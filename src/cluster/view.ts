@@ -110,8 +110,8 @@ export type Contact =
   | { readonly kind: 'answers'; readonly server: ServerView }
   /** It answered, with a refusal: too many connections, access denied. That is not down. */
   | { readonly kind: 'refused'; readonly error: string }
-  /** Nothing listens, or the network says no. */
-  | { readonly kind: 'unreachable'; readonly error: string; readonly sinceMs: number }
+  /** Nothing listens, or the network says no. `closedPort`: its machine answered that nobody listens there. */
+  | { readonly kind: 'unreachable'; readonly error: string; readonly closedPort: boolean; readonly sinceMs: number }
   /** A connection is open, or opening, and nothing comes. */
   | { readonly kind: 'silent'; readonly sinceMs: number }
   | { readonly kind: 'unseen' };

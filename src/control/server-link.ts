@@ -95,7 +95,7 @@ export class ServerLink implements MemberLink {
     const silent = said === 'no answer in time';
     return silent
       ? { kind: 'silent', sinceMs: this.#failingSinceMs }
-      : { kind: 'unreachable', error: said, sinceMs: this.#failingSinceMs };
+      : { kind: 'unreachable', error: said, closedPort: said.includes('ECONNREFUSED'), sinceMs: this.#failingSinceMs };
   }
 
   async #ask(): Promise<Answer> {

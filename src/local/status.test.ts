@@ -132,7 +132,7 @@ test('before the first decision it is starting, and says how far', () => {
 test('a member without a process has no pid, and tells what its platform knows', () => {
   const down = member(0, {
     process: { kind: 'gone', trouble: 'mysqld ended at its start: the disk is full' },
-    contact: { kind: 'unreachable', error: 'refused', sinceMs: 0 },
+    contact: { kind: 'unreachable', error: 'refused', closedPort: true, sinceMs: 0 },
   });
   const status = statusOf(
     latest([down, member(1)], [{ ordinal: 0, role: 'replica', state: 'down', reason: '' }]),
