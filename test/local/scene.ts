@@ -1,19 +1,35 @@
 /** A real cluster for one test: in a directory of its own, stopped and gone at the end, whatever happened. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createConnection, type Connection } from 'mysql2/promise';
+import type { RowDataPacket } from 'mysql2';
 import type { JournalEntry } from '../../src/control/port.ts';
 import { LocalCluster } from '../../src/local/cluster.ts';
-import { defaultCacheDir, findDistribution } from '../../src/local/distribution.ts';
+import { defaultCacheDir, findDistribution, type Distribution } from '../../src/local/distribution.ts';
 import { ensureTemplate } from '../../src/local/template.ts';
 import { parseCluster } from '../../src/spec/parse.ts';
+import type { MemberView, ServerView } from '../../src/cluster/view.ts';
+
+export interface SceneOptions {
+  /** Called with the directory that the members' homes, `member-N`, are to be in, before anything is made. */
+  readonly prepare?: (dataDir: string) => Promise<void>;
+}
+
+/** What ends a controller in the middle of what it does, as kill -9 would. */
+class Crash extends Error {}
 
 export class Scene implements AsyncDisposable {
   cluster: LocalCluster;
   readonly directory: string;
   readonly entries: JournalEntry[] = [];
-  readonly #spec: string;
+  /** How the controllers ended that are no more; null: as they were told to. */
+  readonly ends: (Error | null)[] = [];
+  /** The test is at its end: writers stop. */
+  over = false;
+  readonly #abandoned: LocalCluster[] = [];
+  #spec: string;
+  #crash: { readonly at: RegExp; readonly crashed: () => void } | null = null;
 
   private constructor(directory: string, spec: string, cluster: LocalCluster) {
     this.directory = directory;
@@ -21,17 +37,27 @@ export class Scene implements AsyncDisposable {
     this.cluster = cluster;
   }
 
-  /** `spec`: the resource's spec as YAML flow text, such as `{replicas: 2}`. */
-  static async begin(spec: string): Promise<Scene> {
+  /** `spec`: the resource's spec as YAML flow text, such as `{replicas: 2}`. Resolves once the cluster is healthy. */
+  static async begin(spec: string, options: SceneOptions = {}): Promise<Scene> {
     const directory = await mkdtemp(join(tmpdir(), 'baton-test-'));
-    const scene = new Scene(directory, spec, await openCluster(directory, spec));
-    scene.#start();
-    await scene.until('healthy', 60_000);
+    await mkdir(join(directory, 'data'), { mode: 0o700 });
+    await options.prepare?.(join(directory, 'data'));
+    await writeFile(join(directory, 'mysqld'), SERVER);
+    await chmod(join(directory, 'mysqld'), 0o755);
+    const scene = new Scene(directory, spec, await openCluster(directory, 'state', spec));
+    try {
+      scene.#start();
+      await scene.until('healthy', 60_000);
+    } catch (error) {
+      await scene[Symbol.asyncDispose]();
+      throw error;
+    }
     return scene;
   }
 
   #start(): void {
-    const { journal } = this.cluster;
+    const { cluster } = this;
+    const { journal } = cluster;
     const write = journal.write.bind(journal);
     journal.write = (entry) => {
       this.entries.push(entry);
@@ -39,10 +65,21 @@ export class Scene implements AsyncDisposable {
         console.log(`${entry.at.slice(17)} ${entry.kind.padEnd(7)} ${entry.text} ${entry.ms ?? ''}`);
       }
       write(entry);
+      if (cluster === this.cluster) this.#crashMaybe(entry);
     };
-    this.cluster.start((error) => {
-      if (error !== null) console.error(error);
+    cluster.start((error) => {
+      this.ends.push(error);
+      if (error !== null && !(error instanceof Crash) && !this.#abandoned.includes(cluster)) console.error(error);
     });
+  }
+
+  #crashMaybe({ kind, text }: JournalEntry): void {
+    const crash = this.#crash;
+    if (crash?.at.test(`${kind} ${text}`) !== true) return;
+    this.#crash = null;
+    crash.crashed();
+    // What an act has come to is told beside the loop: there, whoever asked for the crash ends the controller.
+    if (kind !== 'done' && kind !== 'failed') throw new Crash(`${kind} ${text}`);
   }
 
   get state(): string {
@@ -53,20 +90,99 @@ export class Scene implements AsyncDisposable {
     return this.cluster.loop.latest?.decision.reason ?? '';
   }
 
+  get epoch(): number {
+    return this.cluster.loop.latest?.view.record.epoch ?? -1;
+  }
+
   /** The ordinal of the recorded primary. */
   get primary(): number {
     return this.cluster.loop.latest?.view.record.primary?.ordinal ?? -1;
   }
 
+  /** Every other member of the resource, ascending. */
+  get replicas(): number[] {
+    const { replicas } = this.cluster.resource.spec;
+    return Array.from({ length: replicas }, (_, ordinal) => ordinal).filter((ordinal) => ordinal !== this.primary);
+  }
+
+  /** S and k, as recorded. */
+  get ackers(): number[] {
+    return (this.cluster.loop.latest?.view.record.ackers ?? []).map(({ ordinal }) => ordinal).sort((a, b) => a - b);
+  }
+
+  get required(): number {
+    return this.cluster.loop.latest?.view.record.required ?? -1;
+  }
+
+  /** What the controller last saw of a member. */
+  view(ordinal: number): MemberView | undefined {
+    return this.cluster.loop.latest?.view.members.find((member) => member.ordinal === ordinal);
+  }
+
+  /** What a member last answered; null if it does not answer now. */
+  server(ordinal: number): ServerView | null {
+    const contact = this.view(ordinal)?.contact;
+    return contact?.kind === 'answers' ? contact.server : null;
+  }
+
+  /** What the status says of a member. */
+  report(ordinal: number): string {
+    const report = this.cluster.loop.latest?.decision.members.find((member) => member.ordinal === ordinal);
+    return report === undefined ? '' : `${report.state}: ${report.reason}`;
+  }
+
+  /** The journal's lines since an earlier `entries.length`, each `kind text`. */
+  lines(since = 0): string[] {
+    return this.entries.slice(since).map(({ kind, text }) => `${kind} ${text}`);
+  }
+
   /** Another life of the controller over the same members, as after a kill -9 of the daemon. */
   async restartController(): Promise<void> {
     await this.cluster.release();
-    this.cluster = await openCluster(this.directory, this.#spec);
+    this.cluster = await openCluster(this.directory, 'state', this.#spec);
     this.#start();
   }
 
-  apply(spec: string): void {
-    this.cluster.apply(resourceOf(spec));
+  /** A second controller takes over while the first goes on as if it were alone; it has endpoints of its own. */
+  async secondController(): Promise<void> {
+    const number = this.#abandoned.length + 2;
+    const [first, state] = [join(this.directory, 'state'), join(this.directory, `state-${number}`)];
+    await mkdir(state, { mode: 0o700 });
+    await symlink(join(first, 'record'), join(state, 'record'));
+    const secrets = JSON.parse(await readFile(join(first, 'secrets.json'), 'utf8')) as { ports: object };
+    const ports = { primary: 0, read: 0 };
+    await writeFile(join(state, 'secrets.json'), JSON.stringify({ ...secrets, ports }), { mode: 0o600 });
+    // On one machine one daemon alone starts processes: that is the platform's promise, not the brain's.
+    this.cluster.members.close();
+    this.#abandoned.push(this.cluster);
+    this.cluster = await openCluster(this.directory, `state-${number}`, this.#spec);
+    this.#start();
+  }
+
+  /** Resolves when the controller was ended by the journal's line, `kind text`; to go on, restart it. */
+  crashAt(at: RegExp, timeoutMs = 20_000): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const late = setTimeout(() => {
+        this.#crash = null;
+        reject(new Error(`not in the journal within ${timeoutMs} ms: ${at.source}\n${this.#recent()}`));
+      }, timeoutMs);
+      this.#crash = {
+        at,
+        crashed: () => {
+          clearTimeout(late);
+          resolve();
+        },
+      };
+    });
+  }
+
+  async apply(spec: string): Promise<void> {
+    this.#spec = spec;
+    await this.cluster.apply(resourceOf(spec));
+  }
+
+  switchover(to: number | null, timeoutMs = 20_000): Promise<{ done: boolean; reason: string }> {
+    return this.cluster.loop.switchover(to, AbortSignal.timeout(timeoutMs));
   }
 
   /** Waits for a state, or for a condition; rejects with what the cluster says of itself. */
@@ -77,46 +193,48 @@ export class Scene implements AsyncDisposable {
       if (await holds()) return;
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
-    throw new Error(
-      `not so within ${timeoutMs} ms: ${typeof what === 'string' ? what : what.toString()}; it is ${this.state}: ${this.reason}\n` +
-        this.entries
-          .slice(-30)
-          .map((entry) => `${entry.at} ${entry.kind} ${entry.text}`)
-          .join('\n'),
-    );
+    const wanted = typeof what === 'string' ? what : what.toString();
+    throw new Error(`not so within ${timeoutMs} ms: ${wanted}; it is ${this.state}: ${this.reason}\n${this.#recent()}`);
+  }
+
+  #recent(): string {
+    const entries = this.entries.slice(-30).map((entry) => `${entry.at.slice(17)} ${entry.kind} ${entry.text}`);
+    return entries.join('\n');
   }
 
   /** A connection through an endpoint, as the application. */
   connect(endpoint: 'primary' | 'read' = 'primary'): Promise<Connection> {
     const { host, port } = this.cluster.endpoints[endpoint];
-    return this.#connect(
-      host,
-      port,
-      this.cluster.resource.spec.credentials.applicationUser,
-      this.cluster.passwords.application,
-    );
+    return this.#connect(host, port);
   }
 
   /** A connection straight to a member, as the application. */
   member(ordinal: number): Promise<Connection> {
     const layout = this.#layout(ordinal);
-    return this.#connect(
-      layout.host,
-      layout.port,
-      this.cluster.resource.spec.credentials.applicationUser,
-      this.cluster.passwords.application,
-    );
+    return this.#connect(layout.host, layout.port);
   }
 
   /** A connection straight to a member, as root, over its socket. */
   async root(ordinal: number): Promise<Connection> {
-    const layout = this.#layout(ordinal);
-    return createConnection({
-      socketPath: layout.socket,
-      user: 'root',
-      password: this.cluster.passwords.root,
-      supportBigNumbers: true,
-    });
+    const { socket: socketPath } = this.#layout(ordinal);
+    return quietly({ socketPath, user: 'root', password: this.cluster.passwords.root, supportBigNumbers: true });
+  }
+
+  /** The rows of the last statement, each run as root on a member, unlogged and read-only or not. */
+  async sql(ordinal: number, ...statements: string[]): Promise<RowDataPacket[]> {
+    const root = await this.root(ordinal);
+    try {
+      let rows: RowDataPacket[] = [];
+      for (const statement of statements) [rows] = await root.query<RowDataPacket[]>(statement);
+      return rows;
+    } finally {
+      root.destroy();
+    }
+  }
+
+  async uuid(ordinal: number): Promise<string> {
+    const [row] = await this.sql(ordinal, 'SELECT @@server_uuid AS uuid');
+    return String(row?.['uuid']);
   }
 
   #layout(ordinal: number): NonNullable<ReturnType<LocalCluster['members']['layout']>> {
@@ -125,8 +243,10 @@ export class Scene implements AsyncDisposable {
     return layout;
   }
 
-  #connect(host: string, port: number, user: string, password: string): Promise<Connection> {
-    return createConnection({ host, port, user, password, supportBigNumbers: true, connectTimeout: 20_000 });
+  #connect(host: string, port: number): Promise<Connection> {
+    const { applicationUser: user } = this.cluster.resource.spec.credentials;
+    const { application: password } = this.cluster.passwords;
+    return quietly({ host, port, user, password, supportBigNumbers: true, connectTimeout: 20_000 });
   }
 
   pid(ordinal: number): number {
@@ -134,10 +254,77 @@ export class Scene implements AsyncDisposable {
     return host?.process.kind === 'running' ? host.process.id.pid : -1;
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.cluster.stopAll();
-    await rm(this.directory, { recursive: true, force: true });
+  /** Where a member lives: `data`, and what was set aside or saved. */
+  home(ordinal: number): string {
+    return join(this.directory, 'data', `member-${ordinal}`);
   }
+
+  /** What was saved of a member's errant transactions, as text for people; empty if nothing was. */
+  async saved(ordinal: number): Promise<string> {
+    const directory = join(this.home(ordinal), 'saved');
+    const names = (await readdir(directory).catch(() => [])).filter((name) => !name.includes('replay'));
+    return (await Promise.all(names.map((name) => readFile(join(directory, name), 'utf8')))).join('\n');
+  }
+
+  /** kill -9, by whoever it may be. */
+  kill(ordinal: number): void {
+    this.signal(ordinal, 'SIGKILL');
+  }
+
+  signal(ordinal: number, signal: NodeJS.Signals): void {
+    const pid = this.pid(ordinal);
+    if (pid > 0) process.kill(pid, signal);
+  }
+
+  freeze(...ordinals: number[]): void {
+    for (const ordinal of ordinals) this.signal(ordinal, 'SIGSTOP');
+  }
+
+  thaw(...ordinals: number[]): void {
+    for (const ordinal of ordinals) this.signal(ordinal, 'SIGCONT');
+  }
+
+  /** kill -9, and it does not come back before `back`. */
+  async down(...ordinals: number[]): Promise<void> {
+    for (const ordinal of ordinals) await writeFile(`${this.home(ordinal)}.down`, '');
+    for (const ordinal of ordinals) this.kill(ordinal);
+  }
+
+  async back(...ordinals: number[]): Promise<void> {
+    for (const ordinal of ordinals) await rm(`${this.home(ordinal)}.down`, { force: true });
+  }
+
+  /** Its disk is no more: at once, also for the process that runs on it. */
+  async loseDisk(ordinal: number): Promise<void> {
+    const gone = join(this.directory, `lost-${ordinal}-${this.entries.length}`);
+    await rename(this.home(ordinal), gone);
+    await rm(gone, { recursive: true });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.over = true;
+    try {
+      for (const cluster of this.#abandoned) await cluster.release();
+      await this.cluster.stopAll();
+    } finally {
+      await rm(this.directory, { recursive: true, force: true });
+    }
+  }
+}
+
+/** In place of mysqld: a member that is to be down waits here, as if its machine had yet to boot. */
+const SERVER = `#!/bin/sh
+for argument; do
+  case $argument in --defaults-file=*) home=\${argument#*=}; home=\${home%/my.cnf} ;; esac
+done
+while [ -e "$home.down" ]; do sleep 0.05; done
+exec "$@"
+`;
+
+async function quietly(options: Parameters<typeof createConnection>[0] & object): Promise<Connection> {
+  const connection = await createConnection(options as never);
+  connection.on('error', () => undefined);
+  return connection;
 }
 
 function resourceOf(spec: string): ReturnType<typeof parseCluster>['cluster'] {
@@ -145,16 +332,17 @@ function resourceOf(spec: string): ReturnType<typeof parseCluster>['cluster'] {
     .cluster;
 }
 
-async function openCluster(directory: string, spec: string): Promise<LocalCluster> {
+async function openCluster(directory: string, state: string, spec: string): Promise<LocalCluster> {
   const cacheDir = defaultCacheDir(process.env);
-  const distribution = await findDistribution({ cacheDir });
-  const template = await ensureTemplate({ distribution, cacheDir });
+  const found = await findDistribution({ cacheDir });
+  const template = await ensureTemplate({ distribution: found, cacheDir });
+  const distribution: Distribution = { ...found, serverCommand: [join(directory, 'mysqld'), ...found.serverCommand] };
   return LocalCluster.open({
     resource: resourceOf(spec),
     distribution,
     template,
     dataDir: join(directory, 'data'),
-    stateDir: join(directory, 'state'),
-    log: () => undefined,
+    stateDir: join(directory, state),
+    log: process.env['BATON_TEST_LOG'] === undefined ? () => undefined : (event) => console.log(event),
   });
 }
