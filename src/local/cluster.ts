@@ -51,7 +51,7 @@ export class LocalCluster {
   readonly passwords: Passwords;
   readonly endpoints: LocalEndpoints;
   readonly version: string;
-  #resource: MySQLCluster;
+  readonly #asked: { resource: MySQLCluster };
   readonly #stop = new AbortController();
   #running: Promise<void> = Promise.resolve();
 
@@ -63,9 +63,10 @@ export class LocalCluster {
       journal: JournalFile;
       records: RecordFiles;
       state: State;
+      asked: { resource: MySQLCluster };
     },
   ) {
-    this.#resource = options.resource;
+    this.#asked = parts.asked;
     this.version = options.distribution.version;
     this.members = parts.members;
     this.endpoints = parts.endpoints;
@@ -74,10 +75,10 @@ export class LocalCluster {
     this.loop = new Loop({
       clock: systemClock,
       records: parts.records,
-      hosts: keepingTo(parts.members, () => this.#resource),
+      hosts: keepingTo(parts.members, () => this.#asked.resource),
       endpoints: parts.endpoints,
       journal: parts.journal,
-      wanted: () => wantedBy(this.#resource, this.version),
+      wanted: () => wantedBy(this.#asked.resource, this.version),
       link: (ordinal) =>
         new ServerLink({
           ordinal,
@@ -86,7 +87,7 @@ export class LocalCluster {
             return layout === null ? null : { host: layout.host, port: layout.adminPort };
           },
           passwords: this.passwords,
-          heartbeatSeconds: heartbeatSeconds(this.#resource),
+          heartbeatSeconds: heartbeatSeconds(this.#asked.resource),
           clock: systemClock,
           confirm: () => this.loop.confirm(),
         }),
@@ -103,12 +104,14 @@ export class LocalCluster {
       await records.swap(0, newClusterRecord(randomUUID(), wantedBy(resource, distribution.version).mode));
     }
     const endpoints = await LocalEndpoints.listen(resource, state.ports, options.log);
+    // What a member starts with is what is asked for at that moment.
+    const asked = { resource };
     const members = await LocalMembers.open({
       clusterDir: dataDir,
       distribution,
       template,
       copyTemplate,
-      configFor: (member) => memberConfig(member, resource),
+      configFor: (member) => memberConfig(member, asked.resource),
       initSqlFor: () =>
         initialSql(state.passwords, {
           user: resource.spec.credentials.applicationUser,
@@ -119,11 +122,11 @@ export class LocalCluster {
     });
     endpoints.members = members;
     const journal = new JournalFile(join(stateDir, 'journal.jsonl'));
-    return new LocalCluster(options, { members, endpoints, journal, records, state });
+    return new LocalCluster(options, { members, endpoints, journal, records, state, asked });
   }
 
   get resource(): MySQLCluster {
-    return this.#resource;
+    return this.#asked.resource;
   }
 
   /** Starts the loop. `onSuperseded` is called if another controller takes this cluster over. */
@@ -136,7 +139,7 @@ export class LocalCluster {
 
   /** From now on, this is what is asked for. Members that read a changed setting at their start alone are restarted. */
   async apply(resource: MySQLCluster): Promise<void> {
-    this.#resource = resource;
+    this.#asked.resource = resource;
     const due = await this.outdated(resource);
     if (due.length > 0) this.loop.restart(due);
     this.loop.poke();
