@@ -11,7 +11,7 @@ import {
   names,
   rowsOf,
 } from './assess.ts';
-import { awaitsClone, foreign } from './membership.ts';
+import { awaitsClone, followsAnother, foreign } from './membership.ts';
 import { heard, type Answering, type Plan } from './plan.ts';
 import type { MemberView } from './view.ts';
 
@@ -42,6 +42,7 @@ function isReadable(plan: Plan, { member, server }: Answering, primary: Answerin
   if (!plan.wanted(member.ordinal) || server.access !== 'closed') return false;
   if (!attached(server, primary.member, primary.server.serverUuid) || applierBroken(server) || server.epochRow === null)
     return false;
+  if (!errantRows(server, primary.server).isEmpty) return false;
   return server.lagSeconds !== null && server.lagSeconds <= plan.view.wanted.limits.readLagSeconds;
 }
 
@@ -105,6 +106,7 @@ function joinOne(plan: Plan, one: Answering, primary: Answering): void {
   }
   if (ackerOf(one, plan.record, plan.view) === null) {
     plan.report(member, 'joining', 'waiting to be admitted');
+    if (followsAnother(one, primary)) plan.act(member, { kind: 'seal' }, 'it follows a member that is not the primary');
     plan.soon();
     return;
   }

@@ -2,7 +2,17 @@
  * Who may acknowledge (S), and how many must (k). Invariant 7: weaker is recorded first, then done; stronger is done
  * first, then recorded; one thing at a time.
  */
-import { ackerOf, applierBroken, attached, errantRows, isSealed, lacksPurged, names, rowsOf } from './assess.ts';
+import {
+  ackerOf,
+  applierBroken,
+  attached,
+  errantRows,
+  follows,
+  isSealed,
+  lacksPurged,
+  names,
+  rowsOf,
+} from './assess.ts';
 import { asAcker } from './create.ts';
 import { heard, type Answering, type Plan } from './plan.ts';
 import { sameIncarnation, type Acker } from './record.ts';
@@ -28,18 +38,17 @@ function admissible(plan: Plan, one: Answering, primary: Answering): boolean {
   if (member.ordinal === primary.member.ordinal || !plan.wanted(member.ordinal)) return false;
   if (server.access !== 'closed' || server.source.enabled || member.busy !== null) return false;
   if (foreign(plan, one) || applierBroken(server)) return false;
-  if (
-    !isSealed(server) &&
-    server.replica?.receiver !== 'off' &&
-    !attached(server, primary.member, primary.server.serverUuid)
-  ) {
-    return false;
-  }
+  if (followsAnother(one, primary)) return false;
   if (!errantRows(server, primary.server).isEmpty || lacksPurged(server, primary.server)) return false;
   if (awaitsClone(one, primary)) return false;
   return (
     ackerOf(one, plan.record, plan.view) === null && !plan.record.ackers.some((acker) => same(acker, asAcker(one)))
   );
+}
+
+/** Its receiver may still acknowledge to somebody else than the primary. */
+export function followsAnother({ server }: Answering, primary: Answering): boolean {
+  return !isSealed(server) && server.replica?.receiver !== 'off' && !follows(server, primary.member);
 }
 
 function same(a: Acker, b: Acker): boolean {
@@ -116,6 +125,7 @@ function inSync(plan: Plan, primary: Answering): Answering[] {
         ackerOf(one, plan.record, plan.view) !== null &&
         attached(one.server, primary.member, primary.server.serverUuid) &&
         !applierBroken(one.server) &&
+        errantRows(one.server, primary.server).isEmpty &&
         primary.server.executed.subtract(rowsOf(one.server)).count <= CAUGHT_UP,
     );
 }

@@ -2,7 +2,7 @@
 import { ackerOf, attached, follows, names } from './assess.ts';
 import { isPrepared } from './opening.ts';
 import { join } from './joining.ts';
-import { admit, passed, shape } from './membership.ts';
+import { admit, shape } from './membership.ts';
 import type { Answering, Plan } from './plan.ts';
 import type { Verdict } from './primary.ts';
 import { restartOne } from './restart.ts';
@@ -10,6 +10,8 @@ import { beginSwitchover, continueSwitchover } from './switch-over.ts';
 
 /** A commit that waits this long, with enough ackers attached, waits for an ack that was lost. */
 const LOST_ACK_MS = 300;
+/** Between one write that releases others and the next. */
+const RELEASE_AGAIN_MS = 1000;
 /** Commits that make no progress for so long are worth a word. */
 const BLOCKED_MS = 500;
 
@@ -108,7 +110,7 @@ function watchWaiters(plan: Plan, primary: Answering): boolean {
   const here = plan.answering().filter((one) => ackerOf(one, record, plan.view) !== null);
   const able = here.filter((one) => attached(one.server, member, server.serverUuid));
   if (able.length >= record.required) {
-    if (stillMs >= LOST_ACK_MS) passed(plan, primary, `release after ${server.executed.toString()}`);
+    if (stillMs >= LOST_ACK_MS) release(plan, primary);
     return false;
   }
   // Every commit waits for a moment, and an acker that was restarted takes one to attach again.
@@ -119,6 +121,17 @@ function watchWaiters(plan: Plan, primary: Answering): boolean {
     `${able.length} attached`;
   stuck(plan, primary, here, stillMs);
   return true;
+}
+
+/**
+ * A small write of ours is acknowledged, and with it all that waits before it: another write of ours, too, whose own
+ * acknowledgement was lost, or went to a replica that passed it on.
+ */
+function release(plan: Plan, { member, server }: Answering): void {
+  const { barrier, nowMs } = plan.view;
+  plan.soon(100);
+  if (barrier?.state === 'pending' && nowMs - barrier.sinceMs < RELEASE_AGAIN_MS) return;
+  plan.act(member, { kind: 'barrier', purpose: 'release' }, `release after ${server.executed.toString()}`);
 }
 
 /** Enough ackers are up and try to attach, and can't: the primary lets nobody in (an account statement that waits). */
