@@ -101,11 +101,15 @@ function holdersOf(plan: Plan, shown: ServerView): MemberView[] {
  * A primary that came back, closed: opened in place, or another chosen, whichever is sooner and safe. Here it answers
  * already, so in place; unless it can't be opened for want of ackers that have its rows, while enough others are there.
  */
-function wiser(plan: Plan, { server }: Answering): boolean {
+function wiser(plan: Plan, { member, server }: Answering): boolean {
   const { record, view } = plan;
   if (server.epochRow?.epoch !== record.epoch || record.required === 0) return false;
   if (plan.memory.givenUp?.epoch === record.epoch) return true;
   const ackers = plan.answering().filter((one) => ackerOf(one, record, view) !== null);
   const canSeal = ackers.length >= enoughAckers(record);
-  return canSeal && ackers.length < record.required;
+  const floor = GtidSet.parse(record.floor);
+  const another = plan
+    .answering()
+    .some((one) => one.member.ordinal !== member.ordinal && rowsOf(one.server).contains(floor));
+  return canSeal && ackers.length < record.required && another;
 }

@@ -91,11 +91,17 @@ function giveUp(plan: Plan, primary: MemberView, what: string): Verdict {
   const hearing = witnesses.filter(
     ({ server }) => attached(server, primary, uuid) && (server.replica?.heardSecondsAgo ?? 0) < deafSeconds,
   );
-  if (hearing.length > 0) {
+  // Where too many ackers are deaf for a commit to be acknowledged, one that hears it is no sign of life: one account
+  // statement that waits locks everybody out who is not connected yet, the controller too.
+  const { record, view } = plan;
+  const deaf = witnesses.filter((one) => !hearing.includes(one) && ackerOf(one, record, view) !== null).length;
+  const mute = record.required > 0 && deaf >= Math.max(1, enoughAckers(record));
+  if (hearing.length > 0 && !mute) {
     const who = hearing.map(({ member }) => `member ${member.ordinal}`).join(', ');
     return { kind: 'doubtful', why: `${what}, but ${who} still hears it: we may be the ones cut off` };
   }
-  const reason = `${what}, and neither can ${witnesses.map(({ member }) => `member ${member.ordinal}`).join(', ')}`;
+  const others = witnesses.filter((one) => !hearing.includes(one)).map(({ member }) => `member ${member.ordinal}`);
+  const reason = `${what}, and neither can ${others.join(', ')}`;
   plan.memory = { ...plan.memory, givenUp: { epoch: plan.record.epoch, sinceMs: plan.view.nowMs, reason } };
   return { kind: 'gone', known: false, why: reason };
 }
