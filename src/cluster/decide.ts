@@ -2,6 +2,7 @@
  * The brain. From what was seen to what is to be done, and why; nothing else. The order of the cases is the order of
  * docs/clustering.md.
  */
+import { rememberBroken } from './broken.ts';
 import { NO_MEMORY, type Decision, type Memory } from './decision.ts';
 import { create } from './create.ts';
 import { failOver } from './fail-over.ts';
@@ -13,7 +14,8 @@ import { tend } from './tend.ts';
 import type { View } from './view.ts';
 
 export function decide(view: View, memory: Memory = NO_MEMORY): Decision {
-  const plan = new Plan(view, memory);
+  const seen = rememberBroken(view, memory);
+  const plan = new Plan(seen.view, seen.memory);
   startMembers(plan);
   if (!refuseForeign(plan)) return plan.decision();
   if (view.record.primary === null) {

@@ -91,6 +91,17 @@ export interface Memory {
   readonly outcome: Outcome | null;
   /** The process of a primary that was given up: to be killed wherever it still runs. */
   readonly deposed: { readonly ordinal: number; readonly process: ProcessId } | null;
+  /** Appliers that stopped with an error and have not got past it. */
+  readonly broken: readonly Broken[];
+}
+
+export interface Broken {
+  readonly ordinal: number;
+  readonly serverUuid: string;
+  /** What it had applied when it stopped, in canonical text. */
+  readonly executed: string;
+  readonly error: string;
+  readonly sinceMs: number;
 }
 
 export interface Outcome {
@@ -134,4 +145,5 @@ export const NO_MEMORY: Memory = {
   since: {},
   outcome: null,
   deposed: null,
+  broken: [],
 };

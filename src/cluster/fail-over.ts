@@ -4,6 +4,7 @@
  */
 import { GtidSet } from '../gtid/gtid-set.ts';
 import { ackerOf, applierBroken, enoughAckers, hasUnapplied, isSealed, names, rowsOf } from './assess.ts';
+import { retryApplier } from './broken.ts';
 import { asAcker } from './create.ts';
 import { heard, incarnationOf, type Answering, type Plan } from './plan.ts';
 import { sameProcess } from './primary.ts';
@@ -54,8 +55,9 @@ function seal(plan: Plan, others: readonly Answering[]): void {
     if (server.access !== 'closed' || server.source.enabled) continue;
     if (!isSealed(server))
       plan.act(member, { kind: 'seal' }, 'so that the former primary can acknowledge nothing more');
-    else if (hasUnapplied(server) && server.replica?.applier === 'off' && !applierBroken(server)) {
-      plan.act(member, { kind: 'apply' }, 'what it received has to be applied');
+    else if (hasUnapplied(server) && server.replica?.applier === 'off') {
+      if (applierBroken(server)) retryApplier(plan, { member, server });
+      else plan.act(member, { kind: 'apply' }, 'what it received has to be applied');
     }
     plan.report(member, isSealed(server) ? 'sealed' : 'sealing');
   }

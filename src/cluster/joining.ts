@@ -6,19 +6,17 @@ import {
   errantRows,
   follows,
   hasUnapplied,
-  isSealed,
   lacksPurged,
   names,
   rowsOf,
 } from './assess.ts';
+import { brokenMs, retryApplier } from './broken.ts';
 import { awaitsClone, followsAnother, foreign } from './membership.ts';
 import { heard, type Answering, type Plan } from './plan.ts';
 import type { MemberView } from './view.ts';
 
 /** A broken applier is given this long to be mended, by itself or by hand, before its member is rebuilt. */
 const BROKEN_APPLIER_MS = 15_000;
-/** A broken applier is started again this often: what stopped it may have been a passing fault. */
-const RETRY_APPLIER_MS = 3000;
 
 /** Returns the ordinals that reads may go to. */
 export function join(plan: Plan, primary: Answering): number[] {
@@ -226,14 +224,10 @@ function mend(plan: Plan, one: Answering, primary: Answering): void {
   const { member, server } = one;
   const error = server.replica?.applierError ?? '';
   plan.report(member, 'broken', `its applier stopped: ${error}`);
-  const brokenMs = plan.lasting(`broken ${member.ordinal} ${server.serverUuid}`);
-  if (brokenMs >= BROKEN_APPLIER_MS) {
+  if (brokenMs(plan, member.ordinal) >= BROKEN_APPLIER_MS) {
     rebuild(plan, one, primary, `its applier stopped and does not go on: ${error}`);
-  } else if (
-    isSealed(server) ||
-    plan.lasting(`retry ${member.ordinal} ${Math.floor(brokenMs / RETRY_APPLIER_MS)}`) === 0
-  ) {
-    plan.act(member, { kind: 'apply' }, 'its applier is tried again');
+  } else {
+    retryApplier(plan, one);
   }
 }
 

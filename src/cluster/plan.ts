@@ -17,6 +17,19 @@ const SOON_MS = 15;
 const LOOKS_PER_DETECTION = 3;
 const TICK_MS = 1000;
 
+/** Acts that are statements, and so end with the server's process. */
+const STATEMENTS: ReadonlySet<string> = new Set<Act['kind']>([
+  'set-required',
+  'unlock',
+  'lock-out',
+  'close',
+  'reopen',
+  'open',
+  'prepare',
+  'disarm',
+  'purge',
+]);
+
 export class Plan {
   readonly view: View;
   readonly before: Memory;
@@ -61,7 +74,9 @@ export class Plan {
   /** Adds an act, unless something is under way on that member or was planned already. Says whether it was added. */
   act(on: MemberView, act: Unaddressed, why: string): boolean {
     const write = act.kind === 'barrier' || act.kind === 'write-epoch';
-    if (!write && (on.busy !== null || this.#acts.some((other) => other.ordinal === on.ordinal && !isWrite(other)))) {
+    // SIGKILL goes past a statement that hangs.
+    const busy = on.busy !== null && !(act.kind === 'kill' && STATEMENTS.has(on.busy));
+    if (!write && (busy || this.#acts.some((other) => other.ordinal === on.ordinal && !isWrite(other)))) {
       this.soon();
       return false;
     }

@@ -254,9 +254,11 @@ export class Loop {
       void this.#carryOut(act, sinceMs).then((error) => end(error === null ? 'passed' : 'failed'));
       return;
     }
-    this.#jobs.set(act.ordinal, { act, sinceMs });
+    const job: Job = { act, sinceMs };
+    this.#jobs.set(act.ordinal, job);
     void this.#carryOut(act, sinceMs).then((error) => {
-      this.#jobs.delete(act.ordinal);
+      // A kill may have taken the place of a statement that hung.
+      if (this.#jobs.get(act.ordinal) === job) this.#jobs.delete(act.ordinal);
       this.#actedAtMs.set(act.ordinal, clock.nowMs());
       if (error === null) this.#failures.delete(act.ordinal);
       else this.#failures.set(act.ordinal, { act: act.kind, error, atMs: clock.nowMs() });

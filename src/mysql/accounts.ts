@@ -55,10 +55,6 @@ export function initialSql(passwords: Passwords, application: Application): stri
     `CREATE TABLE ${name(SCHEMA)}.epoch (id TINYINT PRIMARY KEY, cluster CHAR(36) CHARACTER SET ascii NOT NULL, ` +
       `epoch BIGINT NOT NULL, term BIGINT NOT NULL)`,
     `CREATE TABLE ${name(SCHEMA)}.barrier (id TINYINT PRIMARY KEY, passed BIGINT NOT NULL)`,
-    `CREATE USER ${controller} IDENTIFIED BY ${text(passwords.controller)}`,
-    `GRANT RELOAD, PROCESS, REPLICATION CLIENT, REPLICATION SLAVE, CREATE USER, SELECT, EVENT ON *.* TO ${controller}`,
-    `GRANT ${CONTROLLER_PRIVILEGES.join(', ')} ON *.* TO ${controller}`,
-    `GRANT ALL ON ${name(SCHEMA)}.* TO ${controller}`,
     `CREATE USER '${CLONE_USER}'@'%' IDENTIFIED BY ${text(passwords.clone)}`,
     `GRANT BACKUP_ADMIN ON *.* TO '${CLONE_USER}'@'%'`,
     ...Array.from({ length: MAX_MEMBERS }, (_, ordinal) => `'${replicationUser(ordinal)}'@'%'`).flatMap((user) => [
@@ -72,6 +68,11 @@ export function initialSql(passwords: Passwords, application: Application): stri
           `CREATE DATABASE IF NOT EXISTS ${name(application.database)}`,
           `GRANT ${APPLICATION_PRIVILEGES} ON ${name(application.database)}.* TO ${app}`,
         ]),
+    // Last: the administrative address is open while this still runs, and the controller would see a member that is not closed.
+    `CREATE USER ${controller} IDENTIFIED BY ${text(passwords.controller)}`,
+    `GRANT RELOAD, PROCESS, REPLICATION CLIENT, REPLICATION SLAVE, CREATE USER, SELECT, EVENT ON *.* TO ${controller}`,
+    `GRANT ${CONTROLLER_PRIVILEGES.join(', ')} ON *.* TO ${controller}`,
+    `GRANT ALL ON ${name(SCHEMA)}.* TO ${controller}`,
     'SET GLOBAL super_read_only = ON',
   ];
   return statements.map((statement) => `${statement};\n`).join('');
