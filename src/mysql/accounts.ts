@@ -56,14 +56,21 @@ export function initialSql(passwords: Passwords, application: Application): stri
       `epoch BIGINT NOT NULL, term BIGINT NOT NULL)`,
     `CREATE TABLE ${name(SCHEMA)}.barrier (id TINYINT PRIMARY KEY, passed BIGINT NOT NULL)`,
     `CREATE USER '${CLONE_USER}'@'%' IDENTIFIED BY ${text(passwords.clone)}`,
-    `GRANT BACKUP_ADMIN ON *.* TO '${CLONE_USER}'@'%'`,
+    // SYSTEM_USER: nobody without it may change the account, whatever else they may.
+    `GRANT BACKUP_ADMIN, SYSTEM_USER ON *.* TO '${CLONE_USER}'@'%'`,
     ...Array.from({ length: MAX_MEMBERS }, (_, ordinal) => `'${replicationUser(ordinal)}'@'%'`).flatMap((user) => [
       `CREATE USER ${user} IDENTIFIED BY ${text(passwords.replication)} ACCOUNT LOCK`,
       `GRANT REPLICATION SLAVE ON *.* TO ${user}`,
+      `GRANT SYSTEM_USER ON *.* TO ${user}`,
     ]),
     `CREATE USER ${app} IDENTIFIED BY ${text(passwords.application)}`,
     ...(application.database === null
-      ? [`GRANT ${APPLICATION_PRIVILEGES}, CREATE USER, PROCESS ON *.* TO ${app}`]
+      ? [
+          `GRANT ${APPLICATION_PRIVILEGES}, CREATE USER, PROCESS ON *.* TO ${app}`,
+          // With partial_revokes; without, it could make itself whatever it likes by writing to mysql.user.
+          ...['mysql', SCHEMA].map((schema) => `REVOKE ${APPLICATION_PRIVILEGES} ON ${name(schema)}.* FROM ${app}`),
+          `REVOKE INSERT, UPDATE, DELETE, CREATE, DROP, ALTER ON sys.* FROM ${app}`,
+        ]
       : [
           `CREATE DATABASE IF NOT EXISTS ${name(application.database)}`,
           `GRANT ${APPLICATION_PRIVILEGES} ON ${name(application.database)}.* TO ${app}`,

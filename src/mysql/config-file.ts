@@ -23,6 +23,8 @@ export interface MemberConfig {
 /** 4294967295 ms, the longest that rpl_semi_sync_source_timeout takes: a commit waits rather than go unacknowledged. */
 const LONGEST_TIMEOUT_MS = 4_294_967_295;
 
+const PLUGINS = 'semisync_source.so;semisync_replica.so;mysql_clone.so';
+
 function owned(config: MemberConfig): Record<string, Setting> {
   return {
     server_id: config.serverId,
@@ -36,8 +38,11 @@ function owned(config: MemberConfig): Record<string, Setting> {
     socket: config.socket,
     ...(config.tmpDir === null ? {} : { tmpdir: config.tmpDir }),
     pid_file: 'mysqld.pid',
-    plugin_load_add: 'semisync_source.so;semisync_replica.so;mysql_clone.so',
     clone: 'FORCE_PLUS_PERMANENT',
+    // The application may use every schema but Baton's and the system's (accounts.ts).
+    partial_revokes: 'ON',
+    // What was persisted by hand would win against this file, at every start.
+    persisted_globals_load: 'OFF',
     // Closed at birth: only the brain opens (invariant 3).
     super_read_only: 'ON',
     skip_replica_start: 'ON',
@@ -69,6 +74,8 @@ function owned(config: MemberConfig): Record<string, Setting> {
 /** What a small server is content with; a resource may say otherwise. */
 const DEFAULTS: Readonly<Record<string, Setting>> = {
   skip_name_resolve: 'ON',
+  // Rows are logged, so a trigger or a function cannot make members differ; the application may create them.
+  loose_log_bin_trust_function_creators: 'ON',
   loose_innodb_redo_log_capacity: '64M',
   innodb_buffer_pool_size: '128M',
   replica_parallel_workers: 4,
@@ -96,6 +103,9 @@ function canonical(settings: Readonly<Record<string, Setting>>): Record<string, 
 export function configFile(config: MemberConfig): string {
   const chosen: Record<string, Setting> = {};
   for (const settings of [DEFAULTS, ...config.settings.map(canonical), owned(config)]) Object.assign(chosen, settings);
+  // Those of the resource are loaded beside ours.
+  const plugins = config.settings.map((settings) => canonical(settings)['plugin_load_add'] ?? '');
+  chosen['plugin_load_add'] = [PLUGINS, ...plugins].filter((names) => names !== '').join(';');
   const lines = Object.entries(chosen).map(([name, value]) => line(name, value));
   return `# Written by Baton at every start of this member; change the resource instead.\n[mysqld]\n${lines.join('')}`;
 }

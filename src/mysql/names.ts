@@ -17,6 +17,6 @@ export function replicationUser(ordinal: number): string {
 
 export function ordinalOfReplicationUser(user: string): number | null {
   if (!user.startsWith(REPLICATION_USER_PREFIX)) return null;
-  const ordinal = Number(user.slice(REPLICATION_USER_PREFIX.length));
-  return Number.isInteger(ordinal) ? ordinal : null;
+  const ordinal = user.slice(REPLICATION_USER_PREFIX.length);
+  return /^\d+$/.test(ordinal) ? Number(ordinal) : null;
 }
