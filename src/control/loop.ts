@@ -3,7 +3,7 @@
  * The only place where a decision meets an action.
  */
 import { decide } from '../cluster/decide.ts';
-import { NO_MEMORY, type Act, type Decision, type EndpointWish, type Memory } from '../cluster/decision.ts';
+import { NO_MEMORY, type Act, type Decision, type EndpointWish, type Memory, type Outcome } from '../cluster/decision.ts';
 import type { ClusterRecord } from '../cluster/record.ts';
 import type {
   BarrierView,
@@ -60,8 +60,11 @@ export class Loop {
   #barrier: BarrierView | null = null;
   #current: VersionedRecord | null = null;
   #term = 0;
+  /** The highest term that this brain tried to write: one whose swap got no answer may be its own. */
+  #tried = 0;
   #memory: Memory = NO_MEMORY;
   #switchover: SwitchoverRequest | null = null;
+  #answered: Outcome | null = null;
   #restarts: readonly { readonly ordinal: number; readonly process: ProcessId }[] = [];
   #requests = 0;
   #lastSaid = '';
@@ -102,8 +105,7 @@ export class Loop {
     this.#journal('request', to === null ? 'a switchover' : `a switchover to member ${to}`);
     this.#poke();
     while (!signal.aborted) {
-      const { outcome } = this.#memory;
-      if (outcome?.id === request.id) return outcome;
+      if (this.#answered?.id === request.id) return this.#answered;
       if (this.#switchover !== request) return { done: false, reason: 'another switchover was asked for meanwhile' };
       await this.#options.clock.sleep(5, signal);
     }
@@ -161,17 +163,27 @@ export class Loop {
     this.#say(decision);
     this.#point(decision, view);
     // Shown to one decision and no more: a barrier proves what held when it passed.
-    if (this.#barrier !== null && this.#barrier.state !== 'pending') this.#barrier = null;
+    if (view.barrier !== null && view.barrier.state !== 'pending' && this.#barrier === view.barrier)
+      this.#barrier = null;
     this.#options.onDecision?.(decision, view);
     if (decision.record !== null) {
       if (!(await this.#write(decision.record.next, decision.record.why, signal))) return 'done';
-      this.#memory = decision.memory;
+      this.#remember(decision.memory);
       return 'recorded';
     }
-    this.#memory = decision.memory;
+    this.#remember(decision.memory);
     for (const act of decision.acts) this.#begin(act);
     await this.#rest(decision.againMs, signal);
     return 'done';
+  }
+
+  /** A request is over with its outcome: the brain's own switchovers have outcomes, too, and must not bring it back. */
+  #remember(memory: Memory): void {
+    this.#memory = memory;
+    const { outcome } = memory;
+    if (outcome === null || outcome.id !== this.#switchover?.id) return;
+    this.#answered = outcome;
+    this.#switchover = null;
   }
 
   /** Replicas first, the primary after them: its history is read after their rows (invariant 8). */
@@ -185,6 +197,8 @@ export class Loop {
       .map(unborn);
     const primary = record.primary?.ordinal;
     await Promise.all(listed.filter((host) => host.ordinal !== primary).map((host) => this.#look(host)));
+    // A barrier counts for what is seen of the primary after it passed.
+    const barrier = this.#barrier;
     await Promise.all(listed.filter((host) => host.ordinal === primary).map((host) => this.#look(host)));
     // The platform is asked after the servers: a process that ended meanwhile is known to have ended.
     const now = hosts.list();
@@ -196,7 +210,7 @@ export class Loop {
         .map((host) => now.find((later) => later.ordinal === host.ordinal) ?? host)
         .sort((a, b) => a.ordinal - b.ordinal)
         .map((host) => this.#member(host)),
-      barrier: this.#barrier,
+      barrier,
       switchover: this.#switchover,
       restarts: this.#stillRunning(),
       openConnections: this.#options.endpoints.openConnections(),
@@ -254,6 +268,8 @@ export class Loop {
       void this.#carryOut(act, sinceMs).then((error) => end(error === null ? 'passed' : 'failed'));
       return;
     }
+    // What a barrier proves of the primary holds until something is changed there.
+    if (act.ordinal === this.#record().primary?.ordinal) this.#barrier = null;
     const job: Job = { act, sinceMs };
     this.#jobs.set(act.ordinal, job);
     void this.#carryOut(act, sinceMs).then((error) => {
@@ -297,7 +313,7 @@ export class Loop {
       case 'restart':
         return hosts.restart(act.ordinal, act.process);
       case 'retire':
-        return hosts.retire(act.ordinal);
+        return hosts.retire(act.ordinal, act);
       case 'rebuild':
         return hosts.rebuild(act.ordinal, act.discard, act.rows, act.errant);
       case 'drop-aside':
@@ -321,8 +337,9 @@ export class Loop {
       try {
         const found = await records.read();
         if (found === null) throw new Error('there is no record of this cluster');
-        if (this.#term > 0 && found.record.term > this.#term) throw new SupersededError(this.#term, found.record.term);
+        if (this.#term > 0 && found.record.term > this.#tried) throw new SupersededError(this.#term, found.record.term);
         const record = { ...found.record, term: found.record.term + 1 };
+        this.#tried = record.term;
         if ((await records.swap(found.version, record)) === 'written') {
           this.#term = record.term;
           this.#current = { version: found.version + 1, record };
@@ -351,6 +368,7 @@ export class Loop {
     if (current === null) return false;
     const sinceMs = clock.nowMs();
     let outcome: 'written' | 'conflict';
+    this.#tried = next.term;
     try {
       outcome = await records.swap(current.version, next);
     } catch (error) {
@@ -366,6 +384,7 @@ export class Loop {
       throw new SupersededError(this.#term, found?.record.term ?? 0);
     }
     this.#current = { version: current.version + 1, record: next };
+    this.#term = next.term;
     this.#barrier = null;
     this.#journal('record', `${why} [${describe(next)}]`, Math.round(clock.nowMs() - sinceMs));
     return true;
