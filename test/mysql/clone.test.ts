@@ -1,0 +1,146 @@
+/** Filling an empty member from a donor, and what stands in its way (docs/mysql.md). */
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { observe } from '../../src/mysql/observe.ts';
+import { clone } from '../../src/mysql/procedures/clone.ts';
+import { Servers, outcome, passwords, soon, until, type Outcome, type Server } from './servers.ts';
+
+const servers = await Servers.begin();
+after(() => servers[Symbol.asyncDispose]());
+
+const source = await servers.source(1);
+const replica = await servers.replica(1, source);
+let rows = 0;
+
+async function write(): Promise<number> {
+  assert.equal(await (await source.write(++rows)).within(5000), 'OK');
+  await replica.caughtUp(source);
+  return rows;
+}
+
+async function fill(recipient: Server, donor: Server): Promise<Outcome> {
+  const acting = await recipient.acting();
+  return outcome(clone(acting, donor.address, passwords.clone, soon(60_000)).then(() => []));
+}
+
+/** The stage that runs now. */
+function stage(recipient: Server): Promise<string> {
+  return recipient.value(`SELECT STAGE FROM performance_schema.clone_progress WHERE STATE = 'In Progress'`);
+}
+
+/** Slow enough to look at. */
+async function slow(recipient: Server): Promise<void> {
+  await recipient.ask('SET GLOBAL clone_autotune_concurrency = OFF');
+  await recipient.ask('SET GLOBAL clone_max_concurrency = 1');
+  await recipient.ask('SET GLOBAL clone_max_data_bandwidth = 20');
+}
+
+test('it is filled, restarts if there is somebody to start it, keeps its server_uuid, and follows', async () => {
+  const n = await write();
+  await using recipient = await servers.born(2);
+  const uuid = await recipient.value('SELECT @@server_uuid');
+  const filling = await fill(recipient, replica);
+  assert.equal(await filling.within(30_000), 'OK');
+  assert.equal(await recipient.exited(), 16, 'the exit code that asks for a start');
+  await recipient.start();
+  assert.equal(await recipient.value('SELECT @@server_uuid'), uuid);
+  assert.equal(await recipient.has(n), true);
+  assert.equal(await recipient.executed(), await replica.executed());
+  assert.equal(await recipient.value('SELECT CONCAT(@@super_read_only, @@offline_mode)'), '10', 'closed');
+  const seen = await observe(await recipient.session('controller'), 0, soon());
+  assert.equal(seen.clone?.state, 'completed');
+  assert.equal(seen.replica?.sourcePort, source.port, `the donor's source came along`);
+  assert.equal(seen.replica?.receiver, 'off');
+  assert.deepEqual(seen.source.unlocked, [], `and its accounts, locked as they were there`);
+  await recipient.follow(source);
+  await write();
+  await recipient.caughtUp(source);
+});
+
+test('without a supervisor it ends with error 3707 and a clean exit, and is complete all the same', async () => {
+  const n = await write();
+  await using recipient = await servers.born(2, { supervised: false });
+  const filling = await fill(recipient, replica);
+  assert.equal(await filling.within(30_000), 'OK');
+  assert.equal(await recipient.exited(), 0);
+  await recipient.start();
+  assert.equal(await recipient.has(n), true);
+});
+
+test('only an empty member is filled', async () => {
+  const before = await replica.executed();
+  const filling = await fill(replica, source);
+  assert.match(await filling.within(5000), /not empty/);
+  assert.equal(await replica.executed(), before);
+  assert.equal(await replica.receiver(), 'ON', 'it follows as before');
+});
+
+test('it is observed all the while, with its progress in bytes, and its lock stays held', async () => {
+  await using recipient = await servers.born(2);
+  await slow(recipient);
+  const acting = await recipient.acting();
+  const looking = await recipient.session('controller', soon(), recipient.adminPort);
+  const filling = outcome(clone(acting, replica.address, passwords.clone, soon(60_000)).then(() => []));
+  const stages = new Set<string>();
+  let most = 0;
+  while (filling.settled === null) {
+    stages.add(await stage(recipient).catch(() => ''));
+    const seen = await observe(looking, acting.id, soon()).catch((error: unknown) => {
+      // It is restarting.
+      if (stages.has('RESTART') || /lost|closed|refused|shutdown/i.test(String(error))) return null;
+      throw error;
+    });
+    if (seen?.clone?.state === 'running') most = Math.max(most, seen.clone.bytesDone);
+    if (seen !== null) assert.equal(seen.locked, true);
+  }
+  assert.ok(most > 0);
+  assert.ok(stages.has('FILE COPY'), [...stages].join());
+});
+
+test('from a primary it hangs in PAGE COPY as long as a commit waits there, and goes on when that is acknowledged', async () => {
+  await replica.ask('STOP REPLICA IO_THREAD');
+  const waiting = await source.waitingWrite(++rows);
+  await using recipient = await servers.born(2);
+  const filling = await fill(recipient, source);
+  await until('it copies pages', async () => (await stage(recipient)) === 'PAGE COPY');
+  await filling.stillWaits(1500);
+  assert.equal(await stage(recipient), 'PAGE COPY');
+  await replica.ask('START REPLICA IO_THREAD');
+  assert.equal(await waiting.within(5000), 'OK');
+  assert.equal(await filling.within(20_000), 'OK');
+});
+
+test('a commit that begins to wait in the middle holds it up, too', async () => {
+  await using recipient = await servers.born(2);
+  await slow(recipient);
+  const filling = await fill(recipient, source);
+  await until('it copies files', async () => (await stage(recipient)) === 'FILE COPY');
+  await replica.ask('STOP REPLICA IO_THREAD');
+  const waiting = await source.waitingWrite(++rows);
+  await until('it copies pages', async () => (await stage(recipient)) === 'PAGE COPY', 30_000);
+  await filling.stillWaits(1500);
+  await replica.ask('START REPLICA IO_THREAD');
+  assert.equal(await waiting.within(5000), 'OK');
+  assert.equal(await filling.within(20_000), 'OK');
+});
+
+test('from a replica it runs through while commits wait at the primary; so it does from that primary, killed and restarted closed', async (t) => {
+  await replica.ask('STOP REPLICA IO_THREAD');
+  const waiting = await source.waitingWrite(++rows);
+  const n = rows;
+  for (const donor of [replica, source]) {
+    if (donor === source) {
+      await source.kill();
+      await source.start();
+    }
+    await using recipient = await servers.born(2);
+    const from = performance.now();
+    const filling = await fill(recipient, donor);
+    assert.equal(await filling.within(20_000), 'OK');
+    t.diagnostic(`${(performance.now() - from).toFixed(0)} ms, an empty database`);
+    await recipient.exited();
+    await recipient.start();
+    assert.equal(await recipient.has(n), donor === source);
+  }
+  assert.match(waiting.settled ?? '', /lost|closed/i);
+});
