@@ -79,7 +79,7 @@ export class Context {
       EXIT.notRunning,
       'NO_SUCH_CLUSTER',
       `there is no cluster "${this.name}"; ${those}`,
-      known.length === 0 ? `Make it: ${this.command('up')}` : 'Name one with --name, or make it: baton up --name …',
+      known.length === 0 ? `Make it: ${this.command('up')}` : `Name one with --name, or make it: ${this.command('up')}`,
     );
   }
 }

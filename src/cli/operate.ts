@@ -1,7 +1,9 @@
 /** `scale`, `switchover`, `restart`, `stop`, `down`, `url`: what is asked of a running cluster. */
 import { createInterface } from 'node:readline/promises';
 
-import { connectDaemon } from '../local/daemon-start.ts';
+import { ApiClient } from '../local/api-client.ts';
+import { runningDaemon } from '../local/daemon-lock.ts';
+import { daemonEnded } from '../local/daemon-start.ts';
 import { dataDirectory, deleteCluster, stopUnattended } from '../local/known-cluster.ts';
 import { Context, type CommonOptions } from './context.ts';
 import { badInput } from './exit.ts';
@@ -102,12 +104,15 @@ async function confirmDeletion(context: Context): Promise<void> {
 
 async function takeDown(context: Context, withData: boolean): Promise<void> {
   const { directories, name } = context;
-  const client = await connectDaemon(directories);
+  const daemon = await runningDaemon(directories);
   const ticker = context.ticker();
   ticker.show(withData ? `Deleting cluster "${name}"` : `Stopping cluster "${name}"`);
   try {
-    if (client !== null) await client.stop({ delete: withData });
-    else await takeDownUnattended(context, withData);
+    if (daemon === null) await takeDownUnattended(context, withData);
+    else {
+      await new ApiClient(daemon.socket).stop({ delete: withData });
+      await daemonEnded(daemon);
+    }
   } finally {
     ticker.end();
   }

@@ -3,16 +3,16 @@ import { readFile } from 'node:fs/promises';
 import { isAbsolute, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 
-import type { ApiClient } from '../local/api-client.ts';
+import { ApiClient } from '../local/api-client.ts';
 import { changesBetween, changeWords } from '../local/changes.ts';
-import { connectDaemon, startDaemon } from '../local/daemon-start.ts';
+import { connectDaemon, daemonEnded, startDaemon } from '../local/daemon-start.ts';
 import { dataDirectory, runningMembers, storedResource } from '../local/known-cluster.ts';
 import { signalProcess } from '../local/process-identity.ts';
 import { runningDaemon } from '../local/daemon-lock.ts';
 import type { Status } from '../local/status.ts';
 import type { MySQLCluster } from '../spec/resource.ts';
 import { Context, type CommonOptions } from './context.ts';
-import { badInput, CommandError } from './exit.ts';
+import { badInput } from './exit.ts';
 import { waitFor } from './wait.ts';
 
 export interface UpOptions extends CommonOptions {
@@ -132,22 +132,35 @@ async function showChanges({ directories }: Context, resource: MySQLCluster): Pr
   for (const change of changesBetween(before, resource, false)) process.stderr.write(`${changeWords(change)}\n`);
 }
 
-/** What this command started and did not finish is stopped, if it was asked to end or can never come to be. */
+/**
+ * What this command started and did not finish is stopped, if it was asked to end or can never come to be. A daemon that
+ * could not bring the cluster up ends by itself, and is waited for.
+ */
 async function undo(context: Context, error: unknown, wereRunning: boolean, epoch: number): Promise<void> {
-  const code = error instanceof CommandError ? error.code : '';
-  if (code !== 'INTERRUPTED' && code !== 'CLUSTER_FAILED') return;
-  const client = await connectDaemon(context.directories);
-  if (client === null) return;
-  if (wereRunning) {
-    // The members ran before: only the daemon goes.
-    const daemon = await runningDaemon(context.directories);
-    if (daemon !== null) signalProcess(daemon, 'SIGTERM');
-    return;
+  const daemon = await runningDaemon(context.directories);
+  if (daemon === null) return;
+  const { code } = error as { code?: unknown };
+  switch (code) {
+    case 'TIMED_OUT':
+    case 'UP_IN_PROGRESS':
+      return;
+    case 'INTERRUPTED':
+      // Members that ran before go on: only the daemon ends.
+      if (wereRunning) signalProcess(daemon, 'SIGTERM');
+      else {
+        process.stderr.write(`Stopping what was started. To go on: ${context.command('up')}\n`);
+        await new ApiClient(daemon.socket).stop({ delete: false }).catch(() => {});
+      }
+      break;
+    case 'CLUSTER_FAILED':
+      if (wereRunning || epoch > 0) return;
+      // One that never had a primary has no data: nothing is kept of it.
+      await new ApiClient(daemon.socket).stop({ delete: true }).catch(() => {});
+      break;
+    default:
+      break;
   }
-  if (code === 'CLUSTER_FAILED' && epoch > 0) return;
-  process.stderr.write(code === 'INTERRUPTED' ? `Stopping what was started. To go on: ${context.command('up')}\n` : '');
-  // One that never had a primary has no data: nothing is kept of it.
-  await client.stop({ delete: code === 'CLUSTER_FAILED' }).catch(() => {});
+  await daemonEnded(daemon);
 }
 
 async function summary(context: Context, client: ApiClient, status: Status): Promise<string[]> {

@@ -1,47 +1,128 @@
-/** The first epoch: every member is there, empty, and the first one becomes the primary. */
+/**
+ * Epoch 0: a cluster that was never opened, or whose record was lost. Either way nothing is begun before every member of
+ * the resource was seen (invariant 10).
+ */
+import { GtidSet } from '../gtid/gtid-set.ts';
+import { hasUnapplied, isSealed, names, rowsOf } from './assess.ts';
 import { heard, incarnationOf, type Answering, type Plan } from './plan.ts';
 import type { Acker } from './record.ts';
 
-/** How long the others are waited for, once the first member is ready: without them writes would wait anyway. */
-const PATIENCE_MS = 15_000;
-
 export function create(plan: Plan): void {
-  const { view, record } = plan;
+  const { view } = plan;
   plan.state = 'creating';
   plan.reason = 'the members are being made';
   plan.primary = { members: [], hold: false, reason: 'the cluster is being created' };
   plan.read = plan.primary;
   plan.soon(50);
   const wanted = view.members.filter((member) => plan.wanted(member.ordinal));
-  const ready = plan.answering().filter(({ member }) => plan.wanted(member.ordinal));
-  const used = ready.find(({ server }) => !isEmpty(server));
-  if (used !== undefined) {
-    plan.state = 'lost';
-    plan.reason =
-      `member ${used.member.ordinal} has data, but there is no record of the cluster that it belongs to. Nothing is ` +
-      `touched. Bring the record back, or delete the cluster's data by name.`;
-    return;
-  }
   for (const member of wanted) {
     if (heard(member) !== null) plan.report(member, 'ready');
-    else plan.report(member, 'starting', member.process.kind === 'gone' ? (member.process.trouble ?? '') : '');
+    else
+      plan.report(
+        member,
+        'starting',
+        member.trouble ?? (member.process.kind === 'gone' ? (member.process.trouble ?? '') : ''),
+      );
   }
-  const [first] = ready;
+  const here = plan.answering();
+  const used = here.filter(({ server }) => !server.executed.isEmpty || server.epochRow !== null);
+  const all = wanted.every((member) => heard(member) !== null);
+  if (used.length > 0) recover(plan, here, used, all);
+  else if (all) begin(plan, here);
+}
+
+/** The first epoch: every member is there, empty, and the first one becomes the primary. */
+function begin(plan: Plan, here: readonly Answering[]): void {
+  const { view, record } = plan;
+  const [first, ...others] = here.filter(({ member }) => plan.wanted(member.ordinal));
   if (first === undefined) return;
-  const complete = ready.length === wanted.length;
-  if (!complete && plan.lasting('creating') < PATIENCE_MS) return;
-  const ackers = ready.filter((one) => one !== first).map(asAcker);
-  const required = view.wanted.mode === 'quorum' ? view.wanted.required : Math.min(view.wanted.required, ackers.length);
+  const ackers = others.map(asAcker);
+  const required = Math.min(view.wanted.required, ackers.length);
   plan.write(
     { ...record, epoch: 1, primary: incarnationOf(first), floor: '', ackers, required, mode: view.wanted.mode },
     `a new cluster: member ${first.member.ordinal} is the primary`,
   );
 }
 
-export function asAcker(answering: Answering): Acker {
-  return { ...incarnationOf(answering), bootId: answering.member.bootId };
+/**
+ * Members have data and there is no record of it. The record is made again from what all of them show: whoever is open
+ * in the highest epoch is its primary; if nobody is, nothing can be acknowledged any more, and the one that has
+ * everything opens the next epoch.
+ */
+function recover(plan: Plan, here: readonly Answering[], used: readonly Answering[], all: boolean): void {
+  plan.state = 'lost';
+  const lost = 'the record of this cluster is lost, while its members have data';
+  const clusters = new Set(used.flatMap(({ server }) => (server.epochRow === null ? [] : [server.epochRow.clusterId])));
+  if (clusters.size !== 1) {
+    plan.reason = `${lost} of ${clusters.size} clusters. Nothing is touched. Bring the record back, or delete the cluster's data by name.`;
+    return;
+  }
+  if (!all) {
+    const missing = plan.view.members.filter((member) => plan.wanted(member.ordinal) && heard(member) === null);
+    plan.reason = `${lost}: it is made again when every member has been seen; ${names(missing)} not yet`;
+    return;
+  }
+  const rows = used.flatMap(({ server }) => (server.epochRow === null ? [] : [server.epochRow]));
+  const epoch = Math.max(...rows.map((row) => row.epoch));
+  const term = Math.max(plan.record.term, ...rows.map((row) => row.term + 1));
+  const known = { ...plan.record, clusterId: [...clusters][0] ?? '', term };
+  plan.reason = `${lost}: it is made again from what they show`;
+  const open = here.filter(({ server }) => server.access === 'open');
+  const [primary] = open;
+  if (primary !== undefined) {
+    if (open.length > 1 || primary.server.epochRow?.epoch !== epoch) {
+      plan.reason = `${lost}, and ${names(open.map(({ member }) => member))} are open: close all but the right one`;
+      return;
+    }
+    const { source } = primary.server;
+    const ackers = here.filter((one) => one !== primary && source.unlocked.includes(one.member.ordinal)).map(asAcker);
+    const required = source.enabled && source.active ? Math.min(source.required, ackers.length) : 0;
+    const mode = required === 0 ? 'asynchronous' : plan.view.wanted.mode;
+    plan.write(
+      { ...known, epoch, primary: incarnationOf(primary), floor: '', ackers, required, mode },
+      `the record is made again: member ${primary.member.ordinal} is open in epoch ${epoch}`,
+    );
+    return;
+  }
+  reopen(plan, here, { ...known, epoch });
 }
 
-function isEmpty(server: Answering['server']): boolean {
-  return server.executed.isEmpty && server.epochRow === null;
+/** All are closed: once all are sealed and have applied what they received, the one that has all is the next primary. */
+function reopen(plan: Plan, here: readonly Answering[], known: Plan['record']): void {
+  for (const { member, server } of here) {
+    if (!isSealed(server)) plan.act(member, { kind: 'seal' }, 'nobody may acknowledge while the record is made again');
+    else if (hasUnapplied(server) && server.replica?.applier === 'off') {
+      plan.act(member, { kind: 'apply' }, 'what it received has to be applied');
+    }
+  }
+  if (!here.every(({ member, server }) => member.busy === null && isSealed(server) && !hasUnapplied(server))) return;
+  const everything = here.reduce((sum, { server }) => sum.union(rowsOf(server)), GtidSet.EMPTY);
+  const candidates = here.filter(({ member }) => plan.wanted(member.ordinal));
+  const primary = candidates.find(({ server }) => rowsOf(server).contains(everything));
+  if (primary === undefined) {
+    plan.reason = `${plan.reason}; no member has all of ${everything.toString()}: say which one is right`;
+    return;
+  }
+  const ackers = candidates
+    .filter(
+      (one) => one !== primary && rowsOf(one.server).contains(primary.server.purged) && !rowsOf(one.server).isEmpty,
+    )
+    .map(asAcker);
+  const { wanted } = plan.view;
+  plan.write(
+    {
+      ...known,
+      epoch: known.epoch + 1,
+      primary: incarnationOf(primary),
+      floor: everything.toString(),
+      ackers,
+      required: Math.min(wanted.required, ackers.length),
+      mode: wanted.mode,
+    },
+    `the record is made again: member ${primary.member.ordinal} has all that any member has`,
+  );
+}
+
+export function asAcker(answering: Answering): Acker {
+  return { ...incarnationOf(answering), bootId: answering.member.bootId };
 }

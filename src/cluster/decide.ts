@@ -6,6 +6,7 @@ import { rememberBroken } from './broken.ts';
 import { NO_MEMORY, type Decision, type Memory } from './decision.ts';
 import { create } from './create.ts';
 import { failOver } from './fail-over.ts';
+import { listenAgain, stillReadable } from './joining.ts';
 import { openPrimary } from './opening.ts';
 import { Plan, heard } from './plan.ts';
 import { judgePrimary } from './primary.ts';
@@ -45,6 +46,8 @@ export function decide(view: View, memory: Memory = NO_MEMORY): Decision {
         hold: false,
         reason: verdict.why,
       };
+      plan.read = { members: stillReadable(plan), hold: false, reason: verdict.why };
+      listenAgain(plan, view.record.primary);
       plan.soon(50);
       break;
     default:
@@ -68,10 +71,12 @@ function refuseForeign(plan: Plan): boolean {
   const { record } = plan;
   for (const { member, server } of plan.answering()) {
     const row = server.epochRow;
-    if (row === null || row.clusterId !== record.clusterId || row.epoch <= record.epoch) continue;
+    if (row === null || row.clusterId !== record.clusterId) continue;
+    if (row.epoch < record.epoch || (row.epoch === record.epoch && row.term <= record.term)) continue;
     plan.state = 'lost';
     plan.reason =
-      `member ${member.ordinal} has seen epoch ${row.epoch}, but the record says ${record.epoch}: the record is older ` +
+      `member ${member.ordinal} has seen epoch ${row.epoch} (term ${row.term}), but the record says ${record.epoch} ` +
+      `(term ${record.term}): the record is older ` +
       `than the data (was it restored from a copy?). Nothing is touched. Bring the newest record back.`;
     plan.primary = { members: [], hold: false, reason: plan.reason };
     plan.read = plan.primary;

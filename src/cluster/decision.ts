@@ -51,7 +51,8 @@ type WriteAct = { readonly session: number } & (
 type HostAct =
   | { readonly kind: 'start' }
   | { readonly kind: 'kill'; readonly process: ProcessId }
-  | { readonly kind: 'retire' }
+  /** `orderly`: it is known to be closed. `disposable`: nothing that it holds is missing elsewhere. */
+  | { readonly kind: 'retire'; readonly orderly: boolean; readonly disposable: boolean }
   | { readonly kind: 'restart'; readonly process: ProcessId }
   | { readonly kind: 'rebuild'; readonly discard: string; readonly rows: string; readonly errant: string }
   | { readonly kind: 'drop-aside' };
@@ -117,7 +118,9 @@ export interface Outcome {
 export interface Switching {
   readonly id: number;
   readonly to: number;
-  readonly phase: 'waiting' | 'draining' | 'closing' | 'moving';
+  /** The epoch that it is to end: in another one it is over. */
+  readonly epoch: number;
+  readonly phase: 'waiting' | 'draining' | 'closing' | 'moving' | 'undoing';
   readonly sinceMs: number;
   readonly reason: string;
 }

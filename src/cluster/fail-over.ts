@@ -6,6 +6,7 @@ import { GtidSet } from '../gtid/gtid-set.ts';
 import { ackerOf, applierBroken, enoughAckers, hasUnapplied, isSealed, names, rowsOf } from './assess.ts';
 import { retryApplier } from './broken.ts';
 import { asAcker } from './create.ts';
+import { stillReadable } from './joining.ts';
 import { heard, incarnationOf, type Answering, type Plan } from './plan.ts';
 import { sameProcess } from './primary.ts';
 import type { MemberView } from './view.ts';
@@ -21,10 +22,14 @@ export function failOver(plan: Plan, why: string): void {
   const others = plan
     .answering()
     .filter(({ member }) => member.ordinal !== record.primary?.ordinal || isNewcomer(plan, member.ordinal));
-  plan.read = { members: others.map(({ member }) => member.ordinal), hold: false, reason: why };
+  plan.read = { members: stillReadable(plan), hold: false, reason: why };
   plan.soon();
   seal(plan, others);
-  const sealed = others.filter(({ server }) => isSealed(server) && server.access === 'closed');
+  // One on which something is under way may be starting its receiver, or losing its data, as we look.
+  const sealed = others.filter(
+    ({ member, server }) =>
+      member.busy === null && isSealed(server) && server.access === 'closed' && !server.source.enabled,
+  );
   const chosen = record.required === 0 ? withoutAckers(plan, sealed) : fromAckers(plan, others, sealed);
   if (chosen === null) return;
   const { candidate, floor } = chosen;

@@ -1,4 +1,5 @@
 /** What becomes of every member that is not the primary, while the primary answers. */
+import { GtidSet } from '../gtid/gtid-set.ts';
 import {
   ackerOf,
   applierBroken,
@@ -12,11 +13,15 @@ import {
 } from './assess.ts';
 import { brokenMs, retryApplier } from './broken.ts';
 import { awaitsClone, followsAnother, foreign } from './membership.ts';
-import { heard, type Answering, type Plan } from './plan.ts';
+import { heard, incarnationOf, type Answering, type Plan } from './plan.ts';
+import { sameIncarnation, type Incarnation } from './record.ts';
 import type { MemberView } from './view.ts';
 
 /** A broken applier is given this long to be mended, by itself or by hand, before its member is rebuilt. */
 const BROKEN_APPLIER_MS = 15_000;
+
+/** A primary where commits make no progress for so long is no donor as it is. */
+const BLOCKED_DONOR_MS = 2000;
 
 /** Returns the ordinals that reads may go to. */
 export function join(plan: Plan, primary: Answering): number[] {
@@ -44,13 +49,31 @@ function isReadable(plan: Plan, { member, server }: Answering, primary: Answerin
   return server.lagSeconds !== null && server.lagSeconds <= plan.view.wanted.limits.readLagSeconds;
 }
 
+/** Where reads may go on while the primary is in doubt, or none is open: members of S that show no more lag than allowed. */
+export function stillReadable(plan: Plan): number[] {
+  return plan
+    .answering()
+    .filter((one) => {
+      const { member, server } = one;
+      const known = server.epochRow !== null && !foreign(plan, one) && ackerOf(one, plan.record, plan.view) !== null;
+      const fresh = server.lagSeconds === null || server.lagSeconds <= plan.view.wanted.limits.readLagSeconds;
+      return known && fresh && plan.wanted(member.ordinal) && server.access === 'closed' && !applierBroken(server);
+    })
+    .map(({ member }) => member.ordinal);
+}
+
 function reportUnheard(plan: Plan, member: MemberView): void {
   const { process, contact } = member;
   if (!plan.wanted(member.ordinal)) {
     // One that leaves and does not answer can be stopped all the same, once it may acknowledge no more.
     const mayAck = plan.record.ackers.some((acker) => acker.ordinal === member.ordinal);
-    if (process.kind === 'running' && !mayAck)
-      plan.act(member, { kind: 'retire' }, 'the resource asks for fewer members');
+    if (process.kind !== 'absent' && !mayAck) {
+      plan.act(
+        member,
+        { kind: 'retire', orderly: false, disposable: false },
+        'the resource asks for fewer members, and it does not answer',
+      );
+    }
     plan.report(member, process.kind === 'absent' ? 'retired' : 'leaving');
     return;
   }
@@ -111,6 +134,22 @@ function joinOne(plan: Plan, one: Answering, primary: Answering): void {
   follow(plan, one, primary);
 }
 
+/**
+ * While the primary is in doubt: a member of S whose receiver is off, as one that an earlier brain sealed, can't say
+ * whether it hears the primary. Nobody else was recorded since, so it may follow.
+ */
+export function listenAgain(plan: Plan, recorded: Incarnation): void {
+  const primary = plan.member(recorded.ordinal);
+  if (primary === undefined) return;
+  const { ordinal, host, port } = primary;
+  for (const one of plan.answering()) {
+    const { member, server } = one;
+    const turned = server.replica?.sourceHost === host && server.replica.sourcePort === port;
+    if (!turned || server.replica?.receiver !== 'off' || ackerOf(one, plan.record, plan.view) === null) continue;
+    plan.act(member, { kind: 'follow', source: { ordinal, host, port } }, 'it is to say whether it hears the primary');
+  }
+}
+
 /** Commits that wait on a former primary must not turn into OK: killed, unless it is drained and nothing waits. */
 export function demote(plan: Plan, { member, server }: Answering): void {
   plan.report(member, 'deposed', 'it was a primary');
@@ -125,7 +164,8 @@ export function demote(plan: Plan, { member, server }: Answering): void {
   }
 }
 
-function follow(plan: Plan, { member, server }: Answering, primary: Answering): void {
+function follow(plan: Plan, one: Answering, primary: Answering): void {
+  const { member, server } = one;
   const source = { ordinal: primary.member.ordinal, host: primary.member.host, port: primary.member.port };
   if (!follows(server, primary.member)) {
     plan.report(member, 'joining', `to follow member ${primary.member.ordinal}`);
@@ -142,7 +182,7 @@ function follow(plan: Plan, { member, server }: Answering, primary: Answering): 
     plan.report(member, 'connecting', server.replica?.receiverError ?? '');
     return;
   }
-  if (member.aside !== null && complete(one(member, server), primary)) {
+  if (member.aside !== null && complete(one, primary)) {
     plan.act(member, { kind: 'drop-aside' }, 'its new data is complete');
   }
   const limit = plan.view.wanted.limits.readLagSeconds;
@@ -151,19 +191,19 @@ function follow(plan: Plan, { member, server }: Answering, primary: Answering): 
   else plan.report(member, 'following');
 }
 
-function one(member: MemberView, server: Answering['server']): Answering {
-  return { member, server };
+/** What the old data held of the primary's history: not to be lost before the new data has it. */
+function oldRows({ member }: Answering, primary: Answering): GtidSet {
+  return member.aside === null ? GtidSet.EMPTY : GtidSet.parse(member.aside.rows).intersect(primary.server.executed);
 }
 
-/** It has whatever of the primary's history its old data had, and nothing left to apply. */
-function complete({ member, server }: Answering, primary: Answering): boolean {
-  if (member.aside === null || hasUnapplied(server)) return false;
-  return primary.server.executed.subtract(server.executed).count <= 200n && !server.executed.isEmpty;
+function complete(one: Answering, primary: Answering): boolean {
+  const { server } = one;
+  return !server.executed.isEmpty && !hasUnapplied(server) && server.executed.contains(oldRows(one, primary));
 }
 
 /** Invariant 8: only while the primary has applied all, beside the old data, and never while the member may acknowledge. */
 function rebuild(plan: Plan, { member, server }: Answering, primary: Answering, why: string): void {
-  if (plan.record.ackers.some((acker) => acker.ordinal === member.ordinal && acker.serverUuid === server.serverUuid)) {
+  if (mayAcknowledge(plan, { member, server })) {
     plan.soon();
     return;
   }
@@ -173,6 +213,10 @@ function rebuild(plan: Plan, { member, server }: Answering, primary: Answering, 
   plan.act(member, { kind: 'rebuild', discard: server.serverUuid, rows, errant }, why);
 }
 
+function mayAcknowledge(plan: Plan, one: Answering): boolean {
+  return plan.record.ackers.some((acker) => sameIncarnation(acker, incarnationOf(one)));
+}
+
 function cloneProgress({ clone }: Answering['server']): string {
   return clone?.state === 'running' ? `${clone.bytesDone} of ${clone.bytesTotal} bytes` : '';
 }
@@ -180,6 +224,10 @@ function cloneProgress({ clone }: Answering['server']): string {
 /** Clone from a replica if one is fresh enough; else from the primary, where no commit may be waiting. */
 function fill(plan: Plan, recipient: Answering, primary: Answering): void {
   const { member } = recipient;
+  if (mayAcknowledge(plan, recipient)) {
+    plan.report(member, 'cloning', 'it is to leave the ackers first');
+    return;
+  }
   const donor = donorFor(plan, recipient, primary);
   if (donor === null) {
     plan.report(member, 'cloning', 'no donor yet');
@@ -203,13 +251,16 @@ function donorFor(plan: Plan, recipient: Answering, primary: Answering): MemberV
         plan.wanted(one.member.ordinal) &&
         attached(one.server, primary.member, primary.server.serverUuid) &&
         !applierBroken(one.server) &&
+        errantRows(one.server, primary.server).isEmpty &&
+        one.server.executed.contains(oldRows(recipient, primary)) &&
         primary.server.executed.subtract(one.server.executed).count <= 1000n,
     );
   const [replica] = replicas;
   if (replica !== undefined) return replica.member;
   // A clone from a primary hangs as long as a commit waits there.
   if (primary.server.source.waiting === 0 || primary.server.access === 'closed') return primary.member;
-  if (plan.lasting('blocked with nobody else to clone from') > 2000 && primary.member.process.kind === 'running') {
+  const stuckMs = plan.lasting(`nobody else to clone from, waiting at ${primary.server.executed.toString()}`);
+  if (stuckMs > BLOCKED_DONOR_MS && primary.member.process.kind === 'running') {
     plan.act(
       primary.member,
       { kind: 'kill', process: primary.member.process.id },
@@ -232,15 +283,17 @@ function mend(plan: Plan, one: Answering, primary: Answering): void {
 }
 
 /** Scale-in: once it may acknowledge no more, it stops; its data stays. */
-function leave(plan: Plan, { member, server }: Answering, primary: Answering): void {
+function leave(plan: Plan, one: Answering, primary: Answering): void {
+  const { member, server } = one;
   plan.report(member, 'leaving', 'the resource asks for fewer members');
   const mayAck = plan.record.ackers.some((acker) => acker.ordinal === member.ordinal);
   const { source } = primary.server;
   const connected = source.unlocked.includes(member.ordinal) || source.connected.includes(member.ordinal);
   if (mayAck || connected || server.access !== 'closed') {
-    if (server.access !== 'closed' || server.source.enabled) demote(plan, { member, server });
+    if (server.access !== 'closed' || server.source.enabled) demote(plan, one);
     plan.soon();
     return;
   }
-  plan.act(member, { kind: 'retire' }, 'the resource asks for fewer members');
+  const disposable = !foreign(plan, one) && primary.server.executed.contains(rowsOf(server));
+  plan.act(member, { kind: 'retire', orderly: true, disposable }, 'the resource asks for fewer members');
 }

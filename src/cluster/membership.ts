@@ -73,6 +73,8 @@ export function shape(plan: Plan, primary: Answering): void {
   const leaver = leaving(plan, primary);
   settleAccounts(plan, primary, leaver);
   if (primary.server.access !== 'open') return;
+  // S and k are shaped by what the primary shows: not while something there is being changed.
+  if (!plan.settled(primary.member)) return;
   if (leaver !== null && remove(plan, primary, leaver)) return;
   raise(plan, primary);
 }
@@ -101,15 +103,6 @@ function settleSource(plan: Plan, { member, server }: Answering): void {
   const { record } = plan;
   if (server.access !== 'open') return;
   const { source } = server;
-  if (record.required > 0 && (!source.enabled || !source.active)) {
-    if (member.process.kind !== 'running') return;
-    plan.act(
-      member,
-      { kind: 'kill', process: member.process.id },
-      `it does not wait for acknowledgements although the record says ${record.required}: closed at once, then opened again`,
-    );
-    return;
-  }
   const waitsFor = source.enabled ? source.required : 0;
   if (waitsFor === record.required) return;
   if (waitsFor > record.required && raiseTo(plan, { member, server }) >= waitsFor) return;
@@ -216,6 +209,8 @@ function unfit(plan: Plan, acker: Acker, primary: Answering): number {
   if (server !== null && !errantRows(server, primary.server).isEmpty) return 4;
   if (server !== null && attached(server, primary.member, primary.server.serverUuid)) return 0;
   if (primary.server.access !== 'open') return 0;
+  // One that may not log in yet can't be attached.
+  if (!primary.server.source.unlocked.includes(acker.ordinal)) return 0;
   return plan.lasting(outKey) >= plan.view.wanted.limits.detectionMs ? 3 : 0;
 }
 
@@ -236,6 +231,7 @@ function remove(plan: Plan, primary: Answering, leaver: Acker): boolean {
 export function passed(plan: Plan, { member, server }: Answering, purpose: string): boolean {
   const { barrier } = plan.view;
   plan.soon();
+  if (!plan.settled(member)) return false;
   if (barrier?.purpose === purpose && barrier.state === 'passed') return server.source.active;
   if (barrier?.state !== 'pending') plan.act(member, { kind: 'barrier', purpose }, purpose);
   return false;

@@ -2,7 +2,7 @@
 import { GtidSet } from '../gtid/gtid-set.ts';
 import { enoughAckers, hasUnapplied, names, rowsOf, ackerOf } from './assess.ts';
 import { failOver } from './fail-over.ts';
-import { demote, join } from './joining.ts';
+import { demote, join, stillReadable } from './joining.ts';
 import { admit, shape } from './membership.ts';
 import type { Answering, Plan } from './plan.ts';
 import { continueSwitchover } from './switch-over.ts';
@@ -28,7 +28,8 @@ export function openPrimary(plan: Plan, primary: Answering): void {
   else prepare(plan, primary);
   // Nobody can log in before: followers would only be put off for a second.
   if (!prepared) turnFollowers(plan, primary);
-  plan.read = { members: prepared ? join(plan, primary) : [], hold: false, reason: plan.reason };
+  const readable = prepared ? join(plan, primary) : [];
+  plan.read = { members: readable.length > 0 ? readable : stillReadable(plan), hold: false, reason: plan.reason };
   if (admit(plan, primary)) return;
   shape(plan, primary);
 }
@@ -104,7 +105,6 @@ function holdersOf(plan: Plan, shown: ServerView): MemberView[] {
 function wiser(plan: Plan, { member, server }: Answering): boolean {
   const { record, view } = plan;
   if (server.epochRow?.epoch !== record.epoch || record.required === 0) return false;
-  if (plan.memory.givenUp?.epoch === record.epoch) return true;
   const ackers = plan.answering().filter((one) => ackerOf(one, record, view) !== null);
   const canSeal = ackers.length >= enoughAckers(record);
   const floor = GtidSet.parse(record.floor);

@@ -85,6 +85,11 @@ export class Plan {
     return true;
   }
 
+  /** Whether nothing is under way on a member, nor planned: what was seen of it still holds. */
+  settled(member: MemberView): boolean {
+    return member.busy === null && !this.#acts.some((act) => act.ordinal === member.ordinal && !isWrite(act));
+  }
+
   /** One record change a decision: the first stays. */
   write(next: ClusterRecord, why: string): boolean {
     if (this.#record !== null) return false;

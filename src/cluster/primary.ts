@@ -1,5 +1,5 @@
 /** What is to be thought of the recorded primary. */
-import { ackerOf, attached, enoughAckers } from './assess.ts';
+import { ackerOf, attached, enoughAckers, follows } from './assess.ts';
 import { heard, type Answering, type Plan } from './plan.ts';
 import type { Incarnation } from './record.ts';
 import type { MemberView, ProcessId } from './view.ts';
@@ -79,17 +79,30 @@ function judgeUnheard(plan: Plan, member: MemberView): Verdict {
   return giveUp(plan, member, `${which} ${how}`);
 }
 
+/** Only a replica whose receiver is on, or trying, can say whether it hears this primary. */
+function tries({ member, server }: Answering, primary: MemberView): boolean {
+  return member.ordinal !== primary.ordinal && member.busy === null && follows(server, primary);
+}
+
+/** A refusal is an answer. The errors of a client that reached nobody are numbered from 2000 to 2999. */
+function isRefused({ server }: Answering): boolean {
+  const number = Number.parseInt(server.replica?.receiverError ?? '', 10);
+  return server.replica?.receiver === 'connecting' && number > 0 && (number < 2000 || number > 2999);
+}
+
 /** Invariant 5: given up only if every replica that answers, at least one, can't hear it either. */
 function giveUp(plan: Plan, primary: MemberView, what: string): Verdict {
   const uuid = plan.record.primary?.serverUuid ?? '';
-  const witnesses = plan.answering().filter(({ member }) => member.ordinal !== primary.ordinal);
+  const witnesses = plan.answering().filter((one) => tries(one, primary));
   if (witnesses.length === 0) {
     return { kind: 'doubtful', why: `${what}, and no replica answers that could say more: we may be the ones cut off` };
   }
   // Its receiver notices a silence late, and is slow to stop once it tries to connect: heartbeats tell sooner.
   const deafSeconds = (plan.view.wanted.limits.detectionMs / 1000) * DEAF;
   const hearing = witnesses.filter(
-    ({ server }) => attached(server, primary, uuid) && (server.replica?.heardSecondsAgo ?? 0) < deafSeconds,
+    (one) =>
+      isRefused(one) ||
+      (attached(one.server, primary, uuid) && (one.server.replica?.heardSecondsAgo ?? 0) < deafSeconds),
   );
   // Where too many ackers are deaf for a commit to be acknowledged, one that hears it is no sign of life: one account
   // statement that waits locks everybody out who is not connected yet, the controller too.

@@ -28,7 +28,8 @@ export function beginSwitchover(plan: Plan, primary: Answering): boolean {
   enter(plan, {
     id: request.id,
     to: target.member.ordinal,
-    phase: 'draining',
+    epoch: plan.record.epoch,
+    phase: 'waiting',
     sinceMs: plan.view.nowMs,
     reason: request.why,
   });
@@ -104,10 +105,12 @@ function unable(plan: Plan, one: Answering, primary: Answering): string | null {
 export function continueSwitchover(plan: Plan, primary: Answering): boolean {
   const now = plan.memory.switchover;
   if (now === null) return false;
-  if (now.to === primary.member.ordinal) {
-    settle(plan, now.id, true, `member ${now.to} is the primary`);
+  if (now.epoch !== plan.record.epoch) {
+    const done = now.to === primary.member.ordinal;
+    settle(plan, now.id, done, `member ${primary.member.ordinal} is the primary`);
     return false;
   }
+  if (now.phase === 'undoing') return undo(plan, primary, now, now.reason);
   const server = heard(plan.member(now.to));
   const member = plan.member(now.to);
   if (server === null || member === undefined)
@@ -182,12 +185,19 @@ function move(plan: Plan, primary: Answering, target: Answering, now: Switching)
   return true;
 }
 
+/** The old primary writes again; if it can't be reopened soon, it is opened like one that restarted. */
 function undo(plan: Plan, primary: Answering, now: Switching, reason: string): boolean {
-  if (primary.server.access !== 'open' && !plan.act(primary.member, { kind: 'reopen' }, `undone: ${reason}`))
-    return true;
-  settle(plan, now.id, false, `${reason}; writes go on at member ${primary.member.ordinal}`);
-  plan.soon(1);
-  return primary.server.access !== 'open';
+  const over = primary.server.access === 'open' && primary.member.busy === null;
+  const sinceMs = now.phase === 'undoing' ? now.sinceMs : plan.view.nowMs;
+  if (over || plan.view.nowMs - sinceMs > MOVE_MS) {
+    settle(plan, now.id, false, `${reason}; writes go on at member ${primary.member.ordinal}`);
+    plan.soon(1);
+    return false;
+  }
+  enter(plan, { ...now, phase: 'undoing', sinceMs, reason });
+  plan.soon(3);
+  if (primary.server.access !== 'open') plan.act(primary.member, { kind: 'reopen' }, `undone: ${reason}`);
+  return show(plan, primary, `undone: ${reason}`);
 }
 
 function enter(plan: Plan, switchover: Switching): void {

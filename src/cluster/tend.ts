@@ -1,7 +1,6 @@
 /** A primary that is open: keep its replicas, its ackers and its endpoints right. */
 import { ackerOf, attached, follows, names } from './assess.ts';
-import { isPrepared } from './opening.ts';
-import { join } from './joining.ts';
+import { join, stillReadable } from './joining.ts';
 import { admit, shape } from './membership.ts';
 import type { Answering, Plan } from './plan.ts';
 import type { Verdict } from './primary.ts';
@@ -17,9 +16,10 @@ const BLOCKED_MS = 500;
 
 export function tend(plan: Plan, primary: Extract<Verdict, { kind: 'serving' | 'opening' }>): void {
   const { member, server } = primary;
+  if (!waitsAsRecorded(plan, primary)) return;
   plan.report(member, primary.kind === 'serving' ? 'writable' : 'opening');
   if (primary.kind === 'opening') {
-    if (!writeEpoch(plan, primary)) return;
+    writeEpoch(plan, primary);
   } else {
     plan.primary = { members: [member.ordinal], hold: false, reason: '' };
     plan.memory = { ...plan.memory, served: plan.record.epoch };
@@ -41,33 +41,37 @@ export function tend(plan: Plan, primary: Extract<Verdict, { kind: 'serving' | '
   if (server.source.waiting > 0) plan.soon(100);
 }
 
-/** The epoch's first write. Writable and not prepared for it: some brain died in between, and this life is ended. */
-function writeEpoch(plan: Plan, { member, server }: Answering): boolean {
+/** Open, and OK would be said with fewer acknowledgements than recorded: closed at once, by the only way that is sure. */
+function waitsAsRecorded(plan: Plan, { member, server }: Answering): boolean {
+  const { record } = plan;
+  const { source } = server;
+  if (record.required === 0 || (source.enabled && source.active)) return true;
+  plan.state = 'failing-over';
+  plan.reason = `member ${member.ordinal} does not wait for acknowledgements although the record says ${record.required}`;
+  plan.primary = { members: [], hold: false, reason: plan.reason };
+  plan.read = { members: stillReadable(plan), hold: false, reason: plan.reason };
+  plan.report(member, 'opening', plan.reason);
+  if (member.process.kind === 'running') {
+    plan.act(member, { kind: 'kill', process: member.process.id }, `${plan.reason}: closed at once, then opened again`);
+  }
+  return false;
+}
+
+/** The epoch's first write, once nobody outside S could acknowledge it. */
+function writeEpoch(plan: Plan, { member, server }: Answering): void {
   const { record, view } = plan;
   plan.state = record.epoch === 1 ? 'creating' : 'failing-over';
   plan.reason = `member ${member.ordinal} is open, and its first write waits to be acknowledged`;
   plan.primary = { members: [], hold: false, reason: plan.reason };
   plan.soon();
-  const ready = isPrepared(plan, { member, server: { ...server, access: 'closed' } });
-  const begun = view.barrier?.purpose === epochPurpose(plan);
-  if (!ready && !begun && plan.lasting('open, not as prepared') > 0 && record.required > 0 && !server.source.active) {
-    if (member.process.kind === 'running') {
-      plan.act(member, { kind: 'kill', process: member.process.id }, 'it is writable without having been prepared');
-    }
-    return false;
-  }
-  if (view.barrier?.state !== 'pending') {
-    plan.act(
-      member,
-      { kind: 'write-epoch', clusterId: record.clusterId, epoch: record.epoch, term: record.term },
-      `the first write of epoch ${record.epoch}`,
-    );
-  }
-  return true;
-}
-
-function epochPurpose(plan: Plan): string {
-  return `epoch ${plan.record.epoch}`;
+  const may = new Set(record.ackers.map((acker) => acker.ordinal));
+  const outsiders = [...server.source.unlocked, ...server.source.connected].some((ordinal) => !may.has(ordinal));
+  if (outsiders || view.barrier?.state === 'pending' || !plan.settled(member)) return;
+  plan.act(
+    member,
+    { kind: 'write-epoch', clusterId: record.clusterId, epoch: record.epoch, term: record.term },
+    `the first write of epoch ${record.epoch}`,
+  );
 }
 
 function pointReads(plan: Plan, { member }: Answering, readable: readonly number[]): void {
@@ -163,7 +167,7 @@ function purge(plan: Plan, primary: Answering): void {
   const { view } = plan;
   if (plan.lasting(`purged ${Math.floor(view.nowMs / PURGE_EVERY_MS)}`) > 0 || plan.state !== 'healthy') return;
   const replicas = plan.answering().filter((one) => plan.wanted(one.member.ordinal));
-  if (replicas.length < view.wanted.replicas) return;
+  if (replicas.length < view.wanted.replicas || plan.record.ackers.some((acker) => !plan.wanted(acker.ordinal))) return;
   const held = replicas.reduce((all, one) => all.intersect(one.server.executed), primary.server.executed);
   for (const one of replicas) plan.act(one.member, { kind: 'purge', keep: held.toString() }, 'every member has them');
 }

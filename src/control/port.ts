@@ -42,8 +42,11 @@ export interface MemberHosts {
   kill(ordinal: number, process: ProcessId): Promise<void>;
   /** Stops exactly this process, orderly, and starts the member again; only for a replica. */
   restart(ordinal: number, process: ProcessId): Promise<void>;
-  /** Stops a member for good, keeping its data. Resolves when the process is gone. */
-  retire(ordinal: number): Promise<void>;
+  /**
+   * Stops a member for good; resolves when the process is gone. Not `orderly`: by SIGKILL, since commits may wait there.
+   * Its data stays, unless it is `disposable` and the resource asks for its deletion.
+   */
+  retire(ordinal: number, how: { readonly orderly: boolean; readonly disposable: boolean }): Promise<void>;
   /**
    * Sets the data of incarnation `discard` aside and starts an empty member under a new server_uuid. Refused if the
    * data directory is another incarnation's. What of `errant` (GTID text, may be empty) the old data holds is saved as

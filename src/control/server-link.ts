@@ -54,6 +54,7 @@ export class ServerLink implements MemberLink {
   readonly #listeners: (() => void)[] = [];
   #sessions: Sessions | null = null;
   #count = 0;
+  readonly #asides = new Set<Session>();
   /** The variables that were set last. */
   #set: readonly string[] = [];
   #pending: { readonly answer: Promise<Answer>; readonly sinceMs: number } | null = null;
@@ -102,12 +103,11 @@ export class ServerLink implements MemberLink {
     const signal = this.#options.clock.deadline(GIVE_UP_MS);
     try {
       const sessions = await this.#connect(signal);
+      // As it was when the question was asked: what is sealed meanwhile, the answer does not show.
+      const { number, sealed, configured } = sessions;
       const seen = await observe(sessions.looking, sessions.acting.id, signal);
       if (this.#sessions !== sessions) throw new Error('the session broke meanwhile');
-      return {
-        ok: true,
-        server: { ...seen, session: sessions.number, sealed: sessions.sealed, configured: sessions.configured },
-      };
+      return { ok: true, server: { ...seen, session: number, sealed: sealed && sessions.sealed, configured } };
     } catch (error) {
       // A statement that failed on a sound connection says nothing of the lock; connect again all the same.
       this.#drop();
@@ -151,6 +151,8 @@ export class ServerLink implements MemberLink {
     this.#failingSinceMs ??= this.#options.clock.nowMs();
     sessions.acting.destroy();
     sessions.looking.destroy();
+    // A write that may wait for ever is over with the life that it was begun in.
+    for (const session of this.#asides) session.destroy();
     for (const listener of this.#listeners) listener();
   }
 
@@ -215,10 +217,12 @@ export class ServerLink implements MemberLink {
     const target = { ...address, user: CONTROLLER_USER, password: this.#options.passwords.controller };
     const session = await this.#open(target, signal);
     try {
+      this.#asides.add(session);
       await settle(session, signal);
       await sessions.looking.query('SELECT 1', [], signal);
       await work(session);
     } finally {
+      this.#asides.delete(session);
       session.destroy();
     }
   }

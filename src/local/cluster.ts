@@ -170,10 +170,15 @@ export class LocalCluster {
     this.#stop.abort();
     await this.#running;
     await this.endpoints.close();
+    const view = this.loop.latest?.view;
     const closed = new Set(
-      (this.loop.latest?.view.members ?? [])
-        .filter(({ contact }) => contact.kind === 'answers' && contact.server.access === 'closed')
-        .map(({ ordinal }) => ordinal),
+      (view?.members ?? [])
+        .filter(
+          ({ contact, busy }) => busy === null && contact.kind === 'answers' && contact.server.access === 'closed',
+        )
+        .map(({ ordinal }) => ordinal)
+        // The one member that may have been opened since.
+        .filter((ordinal) => ordinal !== view?.record.primary?.ordinal),
     );
     const signalFor = (ordinal: number): 'SIGTERM' | 'SIGKILL' => (closed.has(ordinal) ? 'SIGTERM' : 'SIGKILL');
     await Promise.all(
@@ -190,8 +195,10 @@ function keepingTo(members: LocalMembers, resource: () => MySQLCluster): MemberH
     start: (ordinal) => members.start(ordinal),
     kill: (ordinal, process) => members.kill(ordinal, process),
     restart: (ordinal, process) => members.restart(ordinal, process),
-    retire: (ordinal) =>
-      resource().spec.storage.whenScaled === 'Delete' ? members.remove(ordinal) : members.retire(ordinal),
+    retire: (ordinal, { orderly, disposable }) =>
+      disposable && resource().spec.storage.whenScaled === 'Delete'
+        ? members.remove(ordinal)
+        : members.stop(ordinal, { signal: orderly ? 'SIGTERM' : 'SIGKILL' }),
     rebuild: (ordinal, discard, rows, errant) => members.rebuild(ordinal, discard, rows, errant),
     dropAside: (ordinal) => members.dropAside(ordinal),
     onChange: (listener) => members.onChange(listener),

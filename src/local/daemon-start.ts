@@ -8,8 +8,9 @@ import { fileURLToPath } from 'node:url';
 import type { ProcessId } from '../cluster/view.ts';
 import type { MySQLCluster } from '../spec/resource.ts';
 import { ApiClient } from './api-client.ts';
-import { runningDaemon } from './daemon-lock.ts';
+import { runningDaemon, type DaemonIdentity } from './daemon-lock.ts';
 import { makeClusterDirectories, type ClusterDirectories } from './directories.ts';
+import { processState } from './process-identity.ts';
 
 /** What a daemon is told at its start, on its standard input. */
 export interface DaemonStart {
@@ -76,6 +77,18 @@ export async function startDaemon(
   } finally {
     await log.close();
   }
+}
+
+const endDeadlineMs = 15_000;
+
+/** Resolves once a daemon that is about to end has ended; false if it has not in time. */
+export async function daemonEnded(daemon: DaemonIdentity): Promise<boolean> {
+  const deadline = performance.now() + endDeadlineMs;
+  while (processState(daemon) !== 'gone') {
+    if (performance.now() > deadline) return false;
+    await sleep(10);
+  }
+  return true;
 }
 
 /** A daemon has its lock a moment before it listens. */

@@ -26,7 +26,7 @@ import { JournalFile, readJournal } from './journal-file.ts';
 import { followLines } from './journal-follow.ts';
 import { dataDirectory, deleteCluster, storedResource } from './known-cluster.ts';
 import { processState } from './process-identity.ts';
-import { checkData, checkRoom, checkVersion } from './start-checks.ts';
+import { checkData, checkRoom, checkVersion, isNewCluster } from './start-checks.ts';
 import { fileSizeBytes } from './start-failure.ts';
 import { statusOf, type Progress, type Status } from './status.ts';
 import { ensureTemplate } from './template.ts';
@@ -119,13 +119,14 @@ class Daemon {
 
   async #open(): Promise<LocalCluster> {
     const directories = this.#directories;
+    this.#isNew = await isNewCluster(directories);
     const stored = await storedResource(directories);
     const before = stored === null ? null : parseCluster(stored, directories.resource).cluster;
     this.#resource = this.#start.resource ?? before ?? this.#resource;
     if (before !== null) changesBetween(before, this.#resource, false);
     const resource = this.#resource;
     const dataDir = dataDirectory(directories, resource);
-    this.#isNew = await checkData(directories, dataDir);
+    await checkData(directories, dataDir);
 
     const { signal } = this.#starting;
     const onProgress = (progress: Progress): void => {

@@ -48,7 +48,7 @@ const adoptedCheckMs = 100;
 const defaultDiskCheckMs = 2_000;
 const defaultGraceMs = 10_000;
 
-export class LocalMembers implements MemberHosts {
+export class LocalMembers implements Omit<MemberHosts, 'retire'> {
   readonly #options: LocalMembersOptions;
   readonly #members = new Map<number, LocalMember>();
   readonly #listeners = new Set<() => void>();

@@ -6,9 +6,9 @@ import { test } from 'node:test';
 
 import { newClusterRecord } from '../cluster/record.ts';
 import { defaultCluster, validateCluster } from '../spec/parse.ts';
-import { clusterDirectories } from './directories.ts';
+import { clusterDirectories, makeClusterDirectories } from './directories.ts';
 import { RecordFiles } from './record-files.ts';
-import { checkData, checkRoom, checkVersion } from './start-checks.ts';
+import { checkData, checkRoom, checkVersion, isNewCluster } from './start-checks.ts';
 
 async function inHome(work: (home: string) => Promise<void>): Promise<void> {
   const home = await mkdtemp(join(tmpdir(), 'baton-checks-'));
@@ -22,11 +22,15 @@ async function inHome(work: (home: string) => Promise<void>): Promise<void> {
 test('data of which there is no record is left alone, in words', () =>
   inHome(async (home) => {
     const directories = clusterDirectories('main', { HOME: home });
-    assert.equal(await checkData(directories, directories.data), true, 'nothing there: a new cluster');
+    await makeClusterDirectories(directories);
+    await writeFile(directories.daemonLog, '');
+    await checkData(directories, directories.data);
+    assert.ok(await isNewCluster(directories));
     await mkdir(join(directories.data, 'member-0'), { recursive: true });
     await assert.rejects(checkData(directories, directories.data), { code: 'DATA_WITHOUT_RECORD' });
     await new RecordFiles(directories.record).swap(0, newClusterRecord('c', 'quorum'));
-    assert.equal(await checkData(directories, directories.data), false, 'a cluster of before');
+    await checkData(directories, directories.data);
+    assert.ok(!(await isNewCluster(directories)));
   }));
 
 test('too little disk is said before anything is made, with how much is needed; members that exist need none', () =>

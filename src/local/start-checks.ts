@@ -1,6 +1,6 @@
 /** What is looked at before anything is made. */
 import { mkdir, readdir } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 
 import type { MySQLCluster } from '../spec/resource.ts';
 import type { ClusterDirectories } from './directories.ts';
@@ -23,11 +23,20 @@ export class StartRefusedError extends Error {
 /** Redo and binary logs, a relay log, and room to start in. */
 const memberMarginBytes = 96 * 1024 ** 2;
 
-/** Whether the cluster is new. Rejects if there is data of which there is no record. */
-export async function checkData(directories: ClusterDirectories, dataDir: string): Promise<boolean> {
-  if ((await new RecordFiles(directories.record).read()) !== null) return false;
+/** Whether nothing of this cluster was ever kept: what is made for it may be taken away again. */
+export async function isNewCluster({ state }: ClusterDirectories): Promise<boolean> {
+  // A daemon that gets ready has its log, its lock and its socket there, and no more.
+  const kept = await Promise.all(['record', 'secrets.json', 'cluster.yaml'].map((name) => isEmpty(join(state, name))));
+  return kept.every(Boolean);
+}
+
+/** Rejects if there is data of which there is no record. */
+export async function checkData(directories: ClusterDirectories, dataDir: string): Promise<void> {
+  if ((await new RecordFiles(directories.record).read()) !== null) return;
   const members = await memberNames(dataDir);
-  if (members.length === 0) return true;
+  if (members.length === 0) return;
+  // With the passwords the members can be asked, and the record is made again from what they show.
+  if (!(await isEmpty(directories.secrets))) return;
   throw new StartRefusedError(
     'DATA_WITHOUT_RECORD',
     `${dataDir} holds ${members.join(', ')} of a cluster, but its record and passwords (${directories.state}) are gone`,
@@ -69,6 +78,14 @@ export async function checkRoom(
 }
 
 const elsewhere = 'Make room, or put the data elsewhere: spec.storage.path, or XDG_DATA_HOME.';
+
+/** There is no such thing, or it is an empty directory. */
+async function isEmpty(path: string): Promise<boolean> {
+  return readdir(path).then(
+    (names) => names.length === 0,
+    (error: NodeJS.ErrnoException) => error.code === 'ENOENT',
+  );
+}
 
 async function memberNames(dataDir: string): Promise<string[]> {
   const names = await readdir(dataDir).catch(() => []);

@@ -123,7 +123,7 @@ export function statusOf(latest: { readonly decision: Decision; readonly view: V
 
 function memberStatus(report: Decision['members'][number], member: MemberView): MemberStatus {
   const server = member.contact.kind === 'answers' ? member.contact.server : null;
-  const trouble = member.trouble ?? (member.process.kind === 'gone' ? member.process.trouble : null);
+  const trouble = member.disk ?? member.trouble ?? (member.process.kind === 'gone' ? member.process.trouble : null);
   return {
     ordinal: report.ordinal,
     role: report.role,
