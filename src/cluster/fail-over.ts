@@ -27,8 +27,7 @@ export function failOver(plan: Plan, why: string): void {
   seal(plan, others);
   // One on which something is under way may be starting its receiver, or losing its data, as we look.
   const sealed = others.filter(
-    ({ member, server }) =>
-      member.busy === null && isSealed(server) && server.access === 'closed' && !server.source.enabled,
+    ({ member, server }) => member.busy === null && isSealed(server) && server.access === 'closed',
   );
   const chosen = record.required === 0 ? withoutAckers(plan, sealed) : fromAckers(plan, others, sealed);
   if (chosen === null) return;
@@ -57,9 +56,10 @@ function isNewcomer(plan: Plan, ordinal: number): boolean {
 
 function seal(plan: Plan, others: readonly Answering[]): void {
   for (const { member, server } of others) {
-    if (server.access !== 'closed' || server.source.enabled) continue;
+    if (server.access !== 'closed') continue;
     if (!isSealed(server))
       plan.act(member, { kind: 'seal' }, 'so that the former primary can acknowledge nothing more');
+    else if (server.source.enabled) plan.act(member, { kind: 'disarm' }, 'its applier is held up by it');
     else if (hasUnapplied(server) && server.replica?.applier === 'off') {
       if (applierBroken(server)) retryApplier(plan, { member, server });
       else plan.act(member, { kind: 'apply' }, 'what it received has to be applied');

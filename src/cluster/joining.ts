@@ -97,7 +97,7 @@ function joinOne(plan: Plan, one: Answering, primary: Answering): void {
     plan.report(member, 'cloning', cloneProgress(server));
     return;
   }
-  if (server.access !== 'closed' || server.source.enabled) {
+  if (server.access !== 'closed') {
     demote(plan, one);
     return;
   }
@@ -126,6 +126,7 @@ function joinOne(plan: Plan, one: Answering, primary: Answering): void {
     return;
   }
   if (ackerOf(one, plan.record, plan.view) === null) {
+    if (server.source.enabled) demote(plan, one);
     plan.report(member, 'joining', 'waiting to be admitted');
     if (followsAnother(one, primary)) plan.act(member, { kind: 'seal' }, 'it follows a member that is not the primary');
     plan.soon();
@@ -150,11 +151,11 @@ export function listenAgain(plan: Plan, recorded: Incarnation): void {
   }
 }
 
-/** Commits that wait on a former primary must not turn into OK: killed, unless it is drained and nothing waits. */
-export function demote(plan: Plan, { member, server }: Answering): void {
+/** Commits that wait on a former primary must not turn into OK: killed, unless it is closed, which means drained. */
+function demote(plan: Plan, { member, server }: Answering): void {
   plan.report(member, 'deposed', 'it was a primary');
-  if (server.access === 'closed' && server.source.waiting === 0) {
-    plan.act(member, { kind: 'disarm' }, 'it was drained: it acknowledges nothing more');
+  if (server.access === 'closed') {
+    plan.act(member, { kind: 'disarm' }, 'it was drained: it waits for no acknowledgement any more');
   } else if (member.process.kind === 'running') {
     plan.act(
       member,
@@ -177,6 +178,8 @@ function follow(plan: Plan, one: Answering, primary: Answering): void {
     plan.soon();
     return;
   }
+  // Acknowledging comes first: writes wait for that. Its applier is held up meanwhile.
+  if (server.source.enabled) demote(plan, one);
   if (server.replica?.applier === 'off') plan.act(member, { kind: 'apply' }, 'its applier is stopped');
   if (!attached(server, primary.member, primary.server.serverUuid)) {
     plan.report(member, 'connecting', server.replica?.receiverError ?? '');

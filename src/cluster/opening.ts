@@ -2,7 +2,7 @@
 import { GtidSet } from '../gtid/gtid-set.ts';
 import { enoughAckers, hasUnapplied, names, rowsOf, ackerOf } from './assess.ts';
 import { failOver } from './fail-over.ts';
-import { demote, join, stillReadable } from './joining.ts';
+import { join, stillReadable } from './joining.ts';
 import { admit, shape } from './membership.ts';
 import type { Answering, Plan } from './plan.ts';
 import { continueSwitchover } from './switch-over.ts';
@@ -64,8 +64,7 @@ function turnFollowers(plan: Plan, { member }: Answering): void {
     const { server } = one;
     const turned = server.replica?.sourceHost === member.host && server.replica.sourcePort === member.port;
     if (one.member.ordinal === member.ordinal || ackerOf(one, plan.record, plan.view) === null) continue;
-    if (server.access === 'closed' && server.source.enabled) demote(plan, one);
-    if (turned || server.access !== 'closed' || server.source.enabled || hasUnapplied(server)) continue;
+    if (turned || server.access !== 'closed' || hasUnapplied(server)) continue;
     plan.act(
       one.member,
       { kind: 'turn', source: { ordinal: member.ordinal, host: member.host, port: member.port } },

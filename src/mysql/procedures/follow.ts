@@ -71,8 +71,16 @@ export async function refuseUnapplied(session: Session, signal: AbortSignal): Pr
   throw new ProcedureRefusedError(`received and not yet applied: ${unapplied}`);
 }
 
-/** A member on which commits could still wait is no replica yet: following would turn their wait into an OK. */
+/**
+ * A member on which commits could still wait is no replica yet: a former primary is closed first, or killed. One that was
+ * closed may acknowledge already while its semi-synchronous replication as a source is still being switched off.
+ */
 async function refuseSource(session: Session, signal: AbortSignal): Promise<void> {
-  const [row] = await session.query('SELECT @@global.rpl_semi_sync_source_enabled AS enabled', [], signal);
-  if (Number(row?.['enabled']) !== 0) throw new ProcedureRefusedError('semi-synchronous replication is on as a source');
+  const [row] = await session.query(
+    'SELECT @@global.rpl_semi_sync_source_enabled AS enabled, @@global.super_read_only AS super, @@global.read_only AS plain',
+    [],
+    signal,
+  );
+  const closed = Number(row?.['super']) === 1 && Number(row?.['plain']) === 1;
+  if (Number(row?.['enabled']) !== 0 && !closed) throw new ProcedureRefusedError('commits may still wait on it');
 }
