@@ -88,7 +88,7 @@ export class Writer {
   /** No more writes of its own accord. */
   async rest(): Promise<void> {
     this.#resting = true;
-    await this.#running;
+    await this.#ended();
   }
 
   goOn(): void {
@@ -111,6 +111,11 @@ export class Writer {
 
   async stop(): Promise<void> {
     this.#stopping = true;
+    await this.#ended();
+  }
+
+  /** A write that nobody answers is given up. */
+  async #ended(): Promise<void> {
     const timer = setTimeout(() => this.#connection?.destroy(), 15_000);
     await this.#running;
     clearTimeout(timer);

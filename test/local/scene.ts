@@ -28,6 +28,7 @@ export class Scene implements AsyncDisposable {
   /** The test is at its end: writers stop. */
   over = false;
   readonly #abandoned: LocalCluster[] = [];
+  readonly #undo: (() => void)[] = [];
   #spec: string;
   #crash: { readonly at: RegExp; readonly crashed: () => void } | null = null;
 
@@ -301,12 +302,18 @@ export class Scene implements AsyncDisposable {
     await rm(gone, { recursive: true });
   }
 
+  /** To be done when every member has stopped, before the directory goes. */
+  atEnd(undo: () => void): void {
+    this.#undo.push(undo);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.over = true;
     try {
       for (const cluster of this.#abandoned) await cluster.release();
       await this.cluster.stopAll();
     } finally {
+      for (const undo of this.#undo) undo();
       await rm(this.directory, { recursive: true, force: true });
     }
   }
