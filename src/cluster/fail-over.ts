@@ -6,7 +6,7 @@ import { GtidSet } from '../gtid/gtid-set.ts';
 import { ackerOf, applierBroken, enoughAckers, hasUnapplied, isSealed, names, rowsOf } from './assess.ts';
 import { retryApplier } from './broken.ts';
 import { asAcker } from './create.ts';
-import { stillReadable } from './joining.ts';
+import { demote, stillReadable } from './joining.ts';
 import { heard, incarnationOf, type Answering, type Plan } from './plan.ts';
 import { sameProcess } from './primary.ts';
 import type { MemberView } from './view.ts';
@@ -55,11 +55,13 @@ function isNewcomer(plan: Plan, ordinal: number): boolean {
 }
 
 function seal(plan: Plan, others: readonly Answering[]): void {
-  for (const { member, server } of others) {
+  for (const one of others) {
+    const { member, server } = one;
     if (server.access !== 'closed') continue;
     if (!isSealed(server))
       plan.act(member, { kind: 'seal' }, 'so that the former primary can acknowledge nothing more');
-    else if (server.source.enabled) plan.act(member, { kind: 'disarm' }, 'its applier is held up by it');
+    // Its applier would be held up, too.
+    else if (server.source.enabled) demote(plan, one);
     else if (hasUnapplied(server) && server.replica?.applier === 'off') {
       if (applierBroken(server)) retryApplier(plan, { member, server });
       else plan.act(member, { kind: 'apply' }, 'what it received has to be applied');

@@ -151,10 +151,13 @@ export function listenAgain(plan: Plan, recorded: Incarnation): void {
   }
 }
 
-/** Commits that wait on a former primary must not turn into OK: killed, unless it is closed, which means drained. */
-function demote(plan: Plan, { member, server }: Answering): void {
+/**
+ * Commits that wait on a former primary must not turn into OK: killed, unless it is closed, which means drained; but for
+ * what somebody wrote there in spite of that.
+ */
+export function demote(plan: Plan, { member, server }: Answering): void {
   plan.report(member, 'deposed', 'it was a primary');
-  if (server.access === 'closed') {
+  if (server.access === 'closed' && server.source.waiting === 0) {
     plan.act(member, { kind: 'disarm' }, 'it was drained: it waits for no acknowledgement any more');
   } else if (member.process.kind === 'running') {
     plan.act(

@@ -209,8 +209,9 @@ function unfit(plan: Plan, acker: Acker, primary: Answering): number {
   if (server !== null && !errantRows(server, primary.server).isEmpty) return 4;
   if (server !== null && attached(server, primary.member, primary.server.serverUuid)) return 0;
   if (primary.server.access !== 'open') return 0;
-  // One that may not log in yet can't be attached.
-  if (!primary.server.source.unlocked.includes(acker.ordinal)) return 0;
+  // One that may not log in yet can't be attached; one that was locked out for being away goes on leaving.
+  const mayLogIn = primary.server.source.unlocked.includes(acker.ordinal);
+  if (!mayLogIn && plan.before.since[outKey] === undefined) return 0;
   return plan.lasting(outKey) >= plan.view.wanted.limits.detectionMs ? 3 : 0;
 }
 
