@@ -1,0 +1,189 @@
+/** What must hold, after every event and at the end: docs/clustering.md's promises and invariants, by number. */
+import type { Decision } from '../../src/cluster/decision.ts';
+import type { Acker, ClusterRecord } from '../../src/cluster/record.ts';
+import type { View } from '../../src/cluster/view.ts';
+import type { Brain } from './brain.ts';
+import type { Data } from './data.ts';
+import { Gtids } from './gtids.ts';
+import { rowsIn, type Member } from './member.ts';
+import type { Server } from './server.ts';
+import { nameOf, type Transaction } from './transaction.ts';
+import type { World } from './world.ts';
+
+export class Checks {
+  readonly #world: World;
+  /** Rows that were answered with OK, in that order. */
+  readonly acknowledged: Transaction[] = [];
+  /** How many of `acknowledged`, from the first on, a data directory is known to hold. Data only grows. */
+  readonly #verified = new WeakMap<Data, number>();
+  heard = 0;
+  /** Whether a loss is part of the bargain: asynchronous, or a fault that goes beyond the promise. */
+  mayLose = false;
+  #clusterRecord: ClusterRecord | null = null;
+  /** The data that was opened in the newest epoch. */
+  #leader: { readonly epoch: number; readonly data: Data } | null = null;
+
+  /** Members whose data was lost, set aside or set back, until they have caught up. */
+  readonly #lost = new Set<number>();
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  onRecord(record: ClusterRecord): void {
+    const before = this.#clusterRecord;
+    if (before !== null && record.epoch < before.epoch)
+      this.#world.fail(`the record went back to epoch ${record.epoch}`);
+    this.#clusterRecord = record;
+  }
+
+  onDecision(_brain: Brain, _decision: Decision, _view: View): void {
+    // Invariants that only a decision shows are added here.
+  }
+
+  /** A commit is over at the server that wrote it. `answered`: somebody is told OK. */
+  onCommitted(server: Server, transaction: Transaction, answered: boolean): void {
+    const { record } = this.#world.shelf;
+    if (record?.primary?.serverUuid === server.data.serverUuid && record.epoch > (this.#leader?.epoch ?? 0)) {
+      this.#opened(server, record.epoch);
+    }
+    const { kind } = transaction.content;
+    if (kind === 'barrier' || kind === 'epoch' || !answered) return;
+    if (!this.mayLose) {
+      this.#nothingBefore(server, transaction);
+      this.#enoughHoldIt(server, transaction);
+    }
+    this.acknowledged.push(transaction);
+  }
+
+  onAcknowledged(_row: number): void {
+    this.heard++;
+  }
+
+  /** The recorded primary's first commit in an epoch: from now on it is the primary to the world. */
+  #opened(server: Server, epoch: number): void {
+    this.#leader = { epoch, data: server.data };
+    this.#world.trace(`member ${server.ordinal} leads epoch ${epoch}`);
+    if (!this.mayLose) this.#holdsAll(server.data, `member ${server.ordinal}, opened in epoch ${epoch},`);
+  }
+
+  /** Invariant 2: whoever acknowledges has all that was acknowledged before. */
+  #nothingBefore(server: Server, transaction: Transaction): void {
+    const leader = this.#leader;
+    if (leader === null || leader.data === server.data) {
+      this.#holdsAll(server.data, `member ${server.ordinal}, which answers OK to ${nameOf(transaction)},`);
+      return;
+    }
+    // Invariant 1: what a former primary acknowledges late, the new one has.
+    if (leader.data.holds(transaction)) return;
+    this.#world.fail(
+      `invariant 1: member ${server.ordinal} answers OK to ${nameOf(transaction)} although epoch ${leader.epoch} is led by ` +
+        `another member, which lacks it: two ackable primaries`,
+    );
+  }
+
+  #holdsAll(data: Data, who: string): void {
+    for (let i = this.#verified.get(data) ?? 0; i < this.acknowledged.length; i++) {
+      const transaction = this.acknowledged[i] as Transaction;
+      if (!data.holds(transaction)) {
+        this.#world.fail(`invariant 2: ${who} lacks ${nameOf(transaction)}, which was acknowledged: it is lost`);
+        return;
+      }
+      this.#verified.set(data, i + 1);
+    }
+  }
+
+  /** Invariant 7: as many recorded ackers have it as the record says. */
+  #enoughHoldIt(server: Server, transaction: Transaction): void {
+    const record = this.#world.shelf.record;
+    if (record?.primary == null || record.primary.serverUuid !== server.data.serverUuid) return;
+    const has = (acker: Acker): boolean =>
+      transaction.receivedBy.has(acker.serverUuid) || this.#dataOf(acker)?.holds(transaction) === true;
+    const holders = record.ackers.filter(has).length;
+    if (holders >= record.required) return;
+    this.#world.fail(
+      `invariant 7: member ${server.ordinal} answers OK to ${nameOf(transaction)}, which ${holders} of the recorded ackers ` +
+        `{${record.ackers.map(({ ordinal }) => ordinal).join(', ')}} have; the record says ${record.required}`,
+    );
+  }
+
+  // ── What the promise covers ───────────────────────────────────────────────────────────────────────────────────────
+
+  /** Its data, or what nobody but it had of it, is gone. */
+  onLost(ordinal: number): void {
+    this.#lost.add(ordinal);
+  }
+
+  /** Whether the promise still holds if this member is lost, too. */
+  survives(ordinal: number): boolean {
+    const { record } = this.#world.shelf;
+    if (record?.primary == null) return false;
+    for (const lost of this.#lost) if (this.#caughtUp(lost, record)) this.#lost.delete(lost);
+    const lost = new Set([...this.#lost, ordinal]);
+    // A floor may hold rows that nobody acknowledged, an errant one for instance: without them `lost` is right.
+    const floor = Gtids.parse(record.floor);
+    const holds = ({ ordinal: other, data }: Member): boolean =>
+      !lost.has(other) && data !== null && rowsIn(data).contains(floor);
+    if (!this.#world.members.some(holds)) return false;
+    if (record.mode === 'quorum') return lost.size <= record.required;
+    if (!lost.has(record.primary.ordinal)) return true;
+    const surviving = record.ackers.filter((acker) => !lost.has(acker.ordinal) && this.#dataOf(acker) !== null).length;
+    return record.required > 0 && surviving >= record.ackers.length - record.required + 1;
+  }
+
+  #caughtUp(ordinal: number, record: ClusterRecord): boolean {
+    const { data, bootId } = this.#world.member(ordinal);
+    if (data === null) return false;
+    const recorded =
+      record.primary?.serverUuid === data.serverUuid ||
+      record.ackers.some(
+        (acker) => acker.serverUuid === data.serverUuid && (this.#world.powerLoss || acker.bootId === bootId),
+      );
+    return recorded && this.acknowledged.every((transaction) => data.holds(transaction));
+  }
+
+  #dataOf({ ordinal, serverUuid }: Acker): Data | null {
+    const { data } = this.#world.member(ordinal);
+    return data?.serverUuid === serverUuid ? data : null;
+  }
+
+  /** Once faults have ended: null when all is well, else what is missing. */
+  unsettled(): string | null {
+    const { shelf, decision, wanted } = this.#world;
+    const { record } = shelf;
+    if (record?.primary == null || decision === null) return 'there is no primary yet';
+    if (decision.state !== 'healthy') return `${decision.state}: ${decision.reason}`;
+    if (record.mode !== wanted.mode) return `the mode is ${record.mode}, not ${wanted.mode}`;
+    if (record.required !== wanted.required) return `k is ${record.required}, not ${wanted.required}`;
+    const primary = this.#world.member(record.primary.ordinal).data;
+    if (primary === null) return 'the primary has no data';
+    for (const member of this.#world.members) {
+      if (member.ordinal >= wanted.replicas) {
+        if (member.running !== null) return `member ${member.ordinal} should have left`;
+        continue;
+      }
+      if (member.server === null) return `member ${member.ordinal} does not run`;
+      if (member.asides.length > 0) return `member ${member.ordinal} still has old data set aside`;
+    }
+    return null;
+  }
+
+  /** With clients at rest: every member has the same, and all that was acknowledged. */
+  atEnd(): void {
+    const { shelf, members, wanted } = this.#world;
+    const { record } = shelf;
+    if (record?.primary == null) return;
+    const primary = this.#world.member(record.primary.ordinal).data;
+    if (primary === null) return;
+    if (!this.mayLose) this.#holdsAll(primary, `member ${record.primary.ordinal}, the primary at the end,`);
+    for (const { ordinal, data } of members) {
+      if (ordinal >= wanted.replicas || data === primary || data === null) continue;
+      const [theirs, ours] = [data.executed.toString(), primary.executed.toString()];
+      if (theirs !== ours) this.#world.fail(`members differ at the end: ${ordinal} has ${theirs}, the primary ${ours}`);
+      for (const transaction of primary.contents()) {
+        if (!data.holds(transaction))
+          this.#world.fail(`member ${ordinal} has another transaction than the primary as ${nameOf(transaction)}`);
+      }
+    }
+  }
+}

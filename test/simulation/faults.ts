@@ -1,0 +1,352 @@
+/** What goes wrong, and what people ask for, in one history: a plan drawn from the seed, and how each entry is carried out. */
+import { firstBrain, CLIENTS } from './network.ts';
+import type { Member } from './member.ts';
+import type { Random } from './random.ts';
+import type { World } from './world.ts';
+
+/** Who a fault is for: a role when it happens, or an ordinal. */
+type Target = 'primary' | 'replica' | number;
+
+export type Fault =
+  | { readonly kind: 'kill'; readonly target: Target }
+  | { readonly kind: 'down'; readonly target: Target; readonly ms: number }
+  | { readonly kind: 'freeze'; readonly target: Target; readonly ms: number }
+  | { readonly kind: 'lose-disk'; readonly target: Target }
+  | { readonly kind: 'power-loss'; readonly target: Target; readonly ms: number; readonly kept: number }
+  | { readonly kind: 'cut'; readonly from: Target; readonly to: Target; readonly oneWay: boolean; readonly ms: number }
+  | { readonly kind: 'isolate'; readonly target: Target; readonly clientsToo: boolean; readonly ms: number }
+  | { readonly kind: 'cut-brain'; readonly target: Target; readonly oneWay: boolean; readonly ms: number }
+  | {
+      readonly kind: 'slow-link';
+      readonly from: Target;
+      readonly to: Target;
+      readonly extraMs: number;
+      readonly ms: number;
+    }
+  | { readonly kind: 'slow-disk'; readonly target: Target; readonly syncMs: number; readonly ms: number }
+  | { readonly kind: 'slow-applier'; readonly target: Target; readonly applyMs: number; readonly ms: number }
+  | { readonly kind: 'broken-applier'; readonly target: Target; readonly ms: number }
+  | { readonly kind: 'brain-dies'; readonly ms: number }
+  | { readonly kind: 'brain-pauses'; readonly ms: number; readonly another: boolean }
+  | { readonly kind: 'second-brain' }
+  | { readonly kind: 'lost-swaps'; readonly count: number; readonly land: 'written' | 'late' | 'never' }
+  | { readonly kind: 'record-away'; readonly ms: number }
+  | { readonly kind: 'record-slow'; readonly byMs: number; readonly ms: number }
+  | { readonly kind: 'errant'; readonly target: Target }
+  | { readonly kind: 'account-statement' }
+  | { readonly kind: 'too-many-connections'; readonly target: Target; readonly ms: number }
+  | { readonly kind: 'semi-sync-off' }
+  | { readonly kind: 'switchover'; readonly to: number | null }
+  | { readonly kind: 'restart'; readonly ordinals: readonly number[] };
+
+export interface Planned {
+  readonly atMs: number;
+  readonly fault: Fault;
+}
+
+const WEIGHTS: Readonly<Record<Fault['kind'], number>> = {
+  kill: 10,
+  down: 6,
+  freeze: 7,
+  'lose-disk': 4,
+  'power-loss': 3,
+  cut: 6,
+  isolate: 5,
+  'cut-brain': 4,
+  'slow-link': 2,
+  'slow-disk': 2,
+  'slow-applier': 2,
+  'broken-applier': 2,
+  'brain-dies': 8,
+  'brain-pauses': 4,
+  'second-brain': 3,
+  'lost-swaps': 4,
+  'record-away': 2,
+  'record-slow': 1,
+  errant: 2,
+  'account-statement': 2,
+  'too-many-connections': 1,
+  'semi-sync-off': 1,
+  switchover: 8,
+  restart: 2,
+};
+
+/** Some calm, then bursts: what breaks protocols is a second fault while the first is being mended. */
+export function planFaults(random: Random, members: number, untilMs: number): Planned[] {
+  const planned: Planned[] = [];
+  let atMs = random.between(6000, 12_000);
+  while (atMs < untilMs) {
+    const burst = 1 + random.int(4);
+    for (let i = 0; i < burst && atMs < untilMs; i++) {
+      planned.push({ atMs, fault: draw(random, members) });
+      atMs += random.chance(0.5) ? random.between(0, 400) : random.between(0, 4000);
+    }
+    atMs += random.between(500, random.chance(0.5) ? 5000 : 30_000);
+  }
+  return planned;
+}
+
+function draw(random: Random, members: number): Fault {
+  const target = (): Target => (random.chance(0.45) ? 'primary' : random.chance(0.4) ? 'replica' : random.int(members));
+  const ms = random.chance(0.6) ? random.between(100, 4000) : random.between(1000, 25_000);
+  const kind = random.weighted(WEIGHTS);
+  switch (kind) {
+    case 'kill':
+    case 'lose-disk':
+    case 'errant':
+      return { kind, target: target() };
+    case 'down':
+    case 'freeze':
+    case 'broken-applier':
+    case 'too-many-connections':
+      return { kind, target: target(), ms };
+    case 'power-loss':
+      return { kind, target: target(), ms, kept: random.unit() };
+    case 'cut':
+      return { kind, from: target(), to: target(), oneWay: random.chance(0.5), ms };
+    case 'isolate':
+      return { kind, target: target(), clientsToo: random.chance(0.5), ms };
+    case 'cut-brain':
+      return { kind, target: target(), oneWay: random.chance(0.5), ms };
+    case 'slow-link':
+      return { kind, from: target(), to: target(), extraMs: random.between(5, 400), ms };
+    case 'slow-disk':
+      return { kind, target: target(), syncMs: random.between(5, 300), ms };
+    case 'slow-applier':
+      return { kind, target: target(), applyMs: random.between(20, 500), ms };
+    case 'brain-dies':
+      return { kind, ms: random.between(10, 2500) };
+    case 'brain-pauses':
+      return { kind, ms, another: random.chance(0.5) };
+    case 'second-brain':
+    case 'account-statement':
+    case 'semi-sync-off':
+      return { kind };
+    case 'lost-swaps':
+      return { kind, count: 1 + random.int(2), land: random.pick(['written', 'late', 'never']) };
+    case 'record-away':
+      return { kind, ms: random.between(100, 3000) };
+    case 'record-slow':
+      return { kind, byMs: random.between(10, 500), ms };
+    case 'switchover':
+      return { kind, to: random.chance(0.4) ? null : random.int(members) };
+    case 'restart':
+      return {
+        kind,
+        ordinals: random.chance(0.5) ? [random.int(members)] : Array.from({ length: members }, (_, i) => i),
+      };
+    default:
+      return kind satisfies never;
+  }
+}
+
+export class Injector {
+  readonly #world: World;
+  readonly #random: Random;
+  /** What ends the faults that last; all are called when the faults are over. */
+  readonly #ends = new Set<() => void>();
+
+  constructor(world: World, random: Random) {
+    this.#world = world;
+    this.#random = random;
+  }
+
+  /** All that lasts ends now. */
+  endAll(): void {
+    for (const end of this.#ends) end();
+    this.#ends.clear();
+    const { faults } = this.#world.shelf;
+    faults.lost = 0;
+    faults.awayUntilMs = 0;
+    faults.slowMs = 0;
+  }
+
+  #lasting(ms: number, end: () => void): void {
+    const once = (): void => {
+      if (!this.#ends.delete(once)) return;
+      end();
+    };
+    this.#ends.add(once);
+    this.#world.time.after(ms, once);
+  }
+
+  #member(target: Target): Member {
+    const { members, primary } = this.#world;
+    if (typeof target === 'number') return this.#world.member(target);
+    if (target === 'primary' && primary !== null) return primary;
+    const replicas = members.filter((member) => member !== primary);
+    return replicas.length === 0 ? this.#world.member(0) : this.#random.pick(replicas);
+  }
+
+  inject(fault: Fault): void {
+    const { network, trace } = this.#world;
+    trace(`FAULT ${JSON.stringify(fault)}`);
+    switch (fault.kind) {
+      case 'kill':
+        return this.#member(fault.target).kill();
+      case 'down': {
+        const member = this.#member(fault.target);
+        member.heldDown++;
+        member.kill();
+        return this.#lasting(fault.ms, () => {
+          member.heldDown--;
+          member.launch();
+        });
+      }
+      case 'freeze': {
+        const { server } = this.#member(fault.target);
+        if (server === null || server.process.frozen) return;
+        server.process.freeze();
+        return this.#lasting(fault.ms, () => server.process.thaw());
+      }
+      case 'lose-disk': {
+        const member = this.#member(fault.target);
+        if (this.#mayLose(member)) return member.loseDisk();
+        return trace('not carried out: it would go beyond what is promised');
+      }
+      case 'power-loss':
+        return this.#powerLoss(this.#member(fault.target), fault.ms, fault.kept);
+      case 'cut': {
+        const [from, to] = [this.#member(fault.from).ordinal, this.#member(fault.to).ordinal];
+        if (from === to) return;
+        return this.#cut([[from, to], ...(fault.oneWay ? [] : [[to, from] as const])], fault.ms);
+      }
+      case 'isolate': {
+        const { ordinal } = this.#member(fault.target);
+        const others = this.#world.members.map((member) => member.ordinal).filter((other) => other !== ordinal);
+        const places = [...others, ...this.#brainPlaces(), ...(fault.clientsToo ? [CLIENTS] : [])];
+        return this.#cut(
+          places.flatMap((place) => [[ordinal, place] as const, [place, ordinal] as const]),
+          fault.ms,
+        );
+      }
+      case 'cut-brain': {
+        const { ordinal } = this.#member(fault.target);
+        const pairs = this.#brainPlaces().flatMap((place) => [
+          [place, ordinal] as const,
+          ...(fault.oneWay ? [] : [[ordinal, place] as const]),
+        ]);
+        return this.#cut(pairs, fault.ms);
+      }
+      case 'slow-link': {
+        const [from, to] = [this.#member(fault.from).ordinal, this.#member(fault.to).ordinal];
+        network.slow(from, to, fault.extraMs);
+        return this.#lasting(fault.ms, () => network.slow(from, to, 0));
+      }
+      case 'slow-disk': {
+        const { server } = this.#member(fault.target);
+        if (server === null) return;
+        server.syncMs = fault.syncMs;
+        return this.#lasting(fault.ms, () => (server.syncMs = 0.6));
+      }
+      case 'slow-applier': {
+        const { server } = this.#member(fault.target);
+        if (server === null) return;
+        server.applier.applyMs = fault.applyMs;
+        return this.#lasting(fault.ms, () => (server.applier.applyMs = 0.3));
+      }
+      case 'broken-applier': {
+        const { data } = this.#member(fault.target);
+        if (data === null) return;
+        data.applierFault = true;
+        return this.#lasting(fault.ms, () => (data.applierFault = false));
+      }
+      case 'brain-dies':
+        for (const brain of this.#world.livingBrains) brain.die();
+        return void this.#world.time.after(fault.ms, () => this.#oneBrain());
+      case 'brain-pauses': {
+        const brain = this.#world.livingBrains[0];
+        if (brain === undefined || brain.process.frozen) return;
+        brain.process.freeze();
+        if (fault.another) this.#world.startBrain();
+        return this.#lasting(fault.ms, () => brain.process.thaw());
+      }
+      case 'second-brain':
+        return void this.#world.startBrain();
+      case 'lost-swaps':
+        this.#world.shelf.faults.lost = fault.count;
+        this.#world.shelf.faults.land = fault.land;
+        return;
+      case 'record-away':
+        this.#world.shelf.faults.awayUntilMs = this.#world.time.nowMs + fault.ms;
+        return;
+      case 'record-slow':
+        this.#world.shelf.faults.slowMs = fault.byMs;
+        return this.#lasting(fault.ms, () => (this.#world.shelf.faults.slowMs = 0));
+      case 'errant': {
+        const { server } = this.#member(fault.target);
+        if (server === null || !server.listening) return;
+        return server.writeErrant();
+      }
+      case 'account-statement': {
+        const [client] = this.#world.clients;
+        if (client !== undefined) client.accountNext = true;
+        return;
+      }
+      case 'too-many-connections': {
+        const { server } = this.#member(fault.target);
+        if (server === null) return;
+        server.tooManyConnections = true;
+        return this.#lasting(fault.ms, () => (server.tooManyConnections = false));
+      }
+      case 'semi-sync-off':
+        // Somebody sets the timeout to 1 ms: commits are answered without an acknowledgement.
+        return;
+      case 'switchover': {
+        const brain = this.#world.livingBrains.find(({ process }) => !process.frozen);
+        if (brain === undefined) return;
+        void brain.loop.switchover(fault.to, brain.clock.deadline(5000));
+        return;
+      }
+      case 'restart': {
+        const brain = this.#world.livingBrains.find(({ process }) => !process.frozen);
+        return brain?.loop.restart(fault.ordinals);
+      }
+      default:
+        return fault satisfies never;
+    }
+  }
+
+  #oneBrain(): void {
+    if (this.#world.livingBrains.length === 0) this.#world.startBrain();
+  }
+
+  /** Every brain of this history has one of these places. */
+  #brainPlaces(): number[] {
+    return Array.from({ length: 8 }, (_, i) => firstBrain + i);
+  }
+
+  #cut(pairs: readonly (readonly [number, number])[], ms: number): void {
+    const { network } = this.#world;
+    const fresh = pairs.filter(([from, to]) => !network.linkIsCut(from, to));
+    for (const [from, to] of fresh) network.cut(from, to);
+    this.#lasting(ms, () => {
+      for (const [from, to] of fresh) network.heal(from, to);
+    });
+  }
+
+  #powerLoss(member: Member, ms: number, kept: number): void {
+    const { network, powerLoss } = this.#world;
+    // Without protection what it received counts as lost until it has caught up.
+    if (!powerLoss && !this.#mayLose(member)) {
+      this.#world.trace('not carried out: it would go beyond what is promised');
+      return;
+    }
+    if (!member.machine.up) return;
+    network.powerOff(member.ordinal);
+    member.losePower((length) => Math.floor(length * kept));
+    member.bootId = this.#world.newUuid();
+    this.#lasting(ms, () => {
+      network.powerOn(member.ordinal);
+      member.launch();
+    });
+  }
+
+  /**
+   * The promise of `quorum`: at most k members are lost at once, each until it has caught up. Of `adaptive`: the primary or
+   * |S| - k + 1 recorded ackers survive.
+   */
+  #mayLose(member: Member): boolean {
+    return this.#world.checks.survives(member.ordinal);
+  }
+}

@@ -1,0 +1,92 @@
+/** One history: a seed decides the cluster, its faults and every chance; the outcome is all well, or what failed and when. */
+import { Injector, planFaults, type Planned } from './faults.ts';
+import { Random } from './random.ts';
+import { World, type WorldOptions } from './world.ts';
+
+export interface HistoryOptions {
+  readonly seed: number;
+  /** Instead of the faults that the seed would draw. */
+  readonly faults?: readonly Planned[];
+  readonly onTrace?: (line: string) => void;
+  /** Virtual time under faults. Default 240 s. */
+  readonly stormMs?: number;
+}
+
+export interface Outcome {
+  readonly seed: number;
+  readonly failure: string | null;
+  readonly faults: readonly Planned[];
+  readonly setup: string;
+  readonly acknowledged: number;
+  readonly virtualMs: number;
+  readonly events: number;
+  readonly epochs: number;
+  /** From the end of all faults to a healthy cluster. */
+  readonly settledMs: number | null;
+}
+
+const STORM_MS = 240_000;
+/** Once faults are over, the cluster is healthy within this. */
+const SETTLE_MS = 90_000;
+const STEP_MS = 250;
+
+export async function runHistory(options: HistoryOptions): Promise<Outcome> {
+  const { seed } = options;
+  const chance = new Random(seed, 'setup');
+  const members = chance.pick([3, 3, 3, 5, 4, 2]);
+  const mode = members === 2 || chance.chance(0.1) ? 'adaptive' : 'quorum';
+  const setup: WorldOptions = {
+    seed,
+    members,
+    mode,
+    powerLoss: chance.chance(0.3),
+    platform: chance.chance(0.5) ? 'one-machine' : 'machines',
+    clients: 1 + chance.int(3),
+    thinkMs: chance.between(80, 600),
+    onTrace: options.onTrace ?? null,
+  };
+  const stormMs = options.stormMs ?? STORM_MS;
+  const faults = options.faults ?? planFaults(new Random(seed, 'faults'), members, stormMs);
+  const world = new World(setup);
+  const injector = new Injector(world, new Random(seed, 'targets'));
+  const { onTrace: _, ...shown } = setup;
+  world.trace(JSON.stringify(shown));
+  world.startBrain();
+  for (const { atMs, fault } of faults) world.time.after(atMs, () => injector.inject(fault));
+  await world.time.run(stormMs);
+  let settledMs: number | null = null;
+  if (world.failure === null) {
+    injector.endAll();
+    world.trace('every fault is over');
+    settledMs = await settle(world, stormMs);
+  }
+  if (world.failure === null) {
+    for (const client of world.clients) client.stop();
+    await world.time.run(world.time.nowMs + 10_000);
+    world.checks.atEnd();
+  }
+  if (world.failure !== null) for (const line of world.picture()) world.trace(line);
+  return {
+    seed,
+    failure: world.failure,
+    faults,
+    setup: JSON.stringify(shown),
+    acknowledged: world.checks.acknowledged.length,
+    virtualMs: world.time.nowMs,
+    events: world.time.events,
+    epochs: world.shelf.record?.epoch ?? 0,
+    settledMs,
+  };
+}
+
+async function settle(world: World, sinceMs: number): Promise<number | null> {
+  while (world.failure === null) {
+    if (world.livingBrains.length === 0) world.startBrain();
+    await world.time.run(world.time.nowMs + STEP_MS);
+    const missing = world.checks.unsettled();
+    const tookMs = world.time.nowMs - sinceMs;
+    if (missing === null) return tookMs;
+    if (tookMs > SETTLE_MS) world.fail(`not healthy ${SETTLE_MS / 1000} s after the last fault: ${missing}`);
+  }
+  return null;
+}

@@ -1,0 +1,224 @@
+/** MySQL's two replication threads. */
+import { Connection } from './network.ts';
+import type { Server } from './server.ts';
+import type { Failure } from './server.ts';
+import { ServerSession } from './server-session.ts';
+import type { Transaction } from './transaction.ts';
+
+const RETRY_MS = 1000;
+/** Transactions that are applied at once; they commit in their order all the same. */
+const BATCH = 40;
+
+/** The receiver (IO thread): fetches into the relay log, and acknowledges if it did so when it was started. */
+export class Receiver {
+  readonly #server: Server;
+  state: 'on' | 'connecting' | 'off' = 'off';
+  error = '';
+  acking = false;
+  #connection: Connection | null = null;
+  /** Which attempt is the present one; what belongs to an earlier one is ignored. */
+  #attempt = 0;
+  #source: Server | null = null;
+  #heardMs = 0;
+
+  constructor(server: Server) {
+    this.#server = server;
+  }
+
+  start(): void {
+    if (this.state !== 'off' || this.#server.data.replica === null) return;
+    this.state = 'connecting';
+    this.error = '';
+    this.acking = this.#server.replicaEnabled;
+    this.#connect();
+  }
+
+  /** Takes 0.05 s while it reads, 2 s while it connects; what it received can be read when `stopped` is called. */
+  stop(stopped: () => void): void {
+    if (this.state === 'off') return stopped();
+    const ms = this.state === 'on' ? 50 : 2050;
+    this.#server.after(ms * this.#server.world.random.between(0.5, 1), () => {
+      this.#end('off');
+      stopped();
+    });
+  }
+
+  #end(state: 'connecting' | 'off'): void {
+    this.#attempt++;
+    this.#connection?.closeByClient();
+    this.#connection = null;
+    this.state = state;
+    if (state === 'off') this.acking = false;
+  }
+
+  #retry(error: string, ms: number): void {
+    this.#end('connecting');
+    this.error = error;
+    const attempt = this.#attempt;
+    this.#server.after(ms, () => {
+      if (attempt === this.#attempt && this.state === 'connecting') this.#connect();
+    });
+  }
+
+  #connect(): void {
+    const { data, world, process, ordinal } = this.#server;
+    const { replica } = data;
+    if (replica === null) return;
+    const attempt = ++this.#attempt;
+    const stale = (): boolean => attempt !== this.#attempt;
+    this.#server.after(world.netTimeoutMs, () => {
+      if (!stale() && this.state === 'connecting') this.#retry('2003: no answer', RETRY_MS);
+    });
+    const { place, server } = world.serverAt(replica.host);
+    world.network.send(process.place, place, { lastMs: 0 }, 0, () => {
+      if (stale() || !process.alive) return;
+      if (server === null || !server.process.alive || !server.listening) {
+        world.network.send(place, process.place, { lastMs: 0 }, 0, () =>
+          process.do(() => (stale() ? undefined : this.#retry(`2003: can't connect`, RETRY_MS))),
+        );
+        return;
+      }
+      const connection = new Connection(world.network, process, server.process);
+      this.#connection = connection;
+      connection.onLost = () =>
+        stale() ? undefined : this.#retry('2013: lost connection', this.state === 'on' ? 10 : RETRY_MS);
+      server.process.do(() =>
+        server.accept(connection, `baton_replica_${ordinal}`, false, (answer) => {
+          if (stale()) return connection.closeByClient();
+          if (answer instanceof ServerSession) this.#request(connection, answer, server, attempt);
+          else this.#retry(`${answer.errno}: ${answer.message}`, RETRY_MS);
+        }),
+      );
+    });
+  }
+
+  #request(connection: Connection, session: ServerSession, source: Server, attempt: number): void {
+    const { data } = this.#server;
+    const have = data.executed.copy();
+    have.addAll(data.received);
+    connection.toServer(() => {
+      const refusal = source.dump(session, {
+        replicaUuid: data.serverUuid,
+        serverId: data.serverId,
+        have,
+        acknowledges: this.acking,
+        deliver: (transactions, end, wantsAck) => {
+          if (attempt === this.#attempt) this.#receive(connection, source, transactions, end, wantsAck);
+        },
+      });
+      connection.toClient(() => {
+        if (attempt === this.#attempt) this.#begin(source, refusal, attempt);
+      });
+    });
+  }
+
+  #begin(source: Server, refusal: Failure | null, attempt: number): void {
+    const { data, world } = this.#server;
+    if (refusal !== null) {
+      // Fatal: it is not tried again.
+      this.#end('off');
+      this.error = `${refusal.errno}: ${refusal.message}`;
+      return;
+    }
+    this.state = 'on';
+    this.error = '';
+    if (data.replica !== null) data.replica.sourceUuid = source.data.serverUuid;
+    this.#heardMs = world.nowMs();
+    this.#source = source;
+    this.#watch(attempt);
+  }
+
+  /** Heartbeats, without an event for each: silent for the time-out, the connection counts as lost. */
+  #watch(attempt: number): void {
+    const { world } = this.#server;
+    this.#server.after(world.netTimeoutMs / 2, () => {
+      if (attempt !== this.#attempt || this.state !== 'on') return;
+      this.#listen();
+      if (world.nowMs() - this.#heardMs >= world.netTimeoutMs) this.#retry('2013: no heartbeat', 10);
+      else this.#watch(attempt);
+    });
+  }
+
+  /** Heartbeats come unless something is in the way. */
+  #listen(): void {
+    const { world, process } = this.#server;
+    const from = this.#source?.process;
+    if (this.state !== 'on' || from === undefined) return;
+    if (from.alive && !from.frozen && !world.network.isCut(from.place, process.place)) this.#heardMs = world.nowMs();
+  }
+
+  /** Since when nothing came, not even a heartbeat. */
+  get silentMs(): number {
+    this.#listen();
+    return this.#server.world.nowMs() - this.#heardMs;
+  }
+
+  #receive(
+    connection: Connection,
+    source: Server,
+    transactions: readonly Transaction[],
+    end: number,
+    wantsAck: boolean,
+  ): void {
+    const { data, world } = this.#server;
+    this.#heardMs = world.nowMs();
+    for (const transaction of transactions) data.receive(transaction);
+    if (world.powerLoss) data.relaySynced = data.relay.length;
+    this.#server.applier.kick();
+    if (!wantsAck || !this.acking) return;
+    const diskMs = world.powerLoss ? this.#server.syncMs * transactions.length : 0.05;
+    connection.toServer(() => source.acknowledge(data.serverId, end), diskMs);
+  }
+}
+
+/** The applier (SQL thread, and its workers, which preserve the order). */
+export class Applier {
+  readonly #server: Server;
+  on = false;
+  error = '';
+  /** What applying one transaction takes. */
+  applyMs = 0.3;
+  #busy = false;
+  #stopped: (() => void)[] = [];
+
+  constructor(server: Server) {
+    this.#server = server;
+  }
+
+  start(): void {
+    if (this.on || this.#server.data.replica === null) return;
+    this.on = true;
+    this.error = '';
+    this.kick();
+  }
+
+  stop(stopped: () => void): void {
+    this.on = false;
+    if (this.#busy) this.#stopped.push(stopped);
+    else stopped();
+  }
+
+  kick(): void {
+    const { data } = this.#server;
+    if (!this.on || this.#busy) return;
+    while (data.applied < data.relay.length && data.executed.has(data.relay[data.applied] as Transaction))
+      data.applied++;
+    if (data.applied >= data.relay.length) return;
+    if (data.applierFault) {
+      this.on = false;
+      this.error = '1062: Duplicate entry';
+      return;
+    }
+    this.#busy = true;
+    const batch = data.relay.slice(data.applied, data.applied + BATCH).filter((one) => !data.executed.has(one));
+    const end = Math.min(data.applied + BATCH, data.relay.length);
+    this.#server.after(this.applyMs * batch.length * this.#server.world.random.between(0.5, 1.5), () =>
+      this.#server.apply(batch, () => {
+        data.applied = end;
+        this.#busy = false;
+        for (const stopped of this.#stopped.splice(0)) stopped();
+        this.kick();
+      }),
+    );
+  }
+}
