@@ -6,7 +6,7 @@ import { GtidSet } from '../gtid/gtid-set.ts';
 import { ackerOf, applierBroken, enoughAckers, hasUnapplied, isSealed, names, rowsOf } from './assess.ts';
 import { retryApplier } from './broken.ts';
 import { asAcker } from './create.ts';
-import { demote, stillReadable } from './joining.ts';
+import { demote, reportUnheard, stillReadable } from './joining.ts';
 import { heard, incarnationOf, type Answering, type Plan } from './plan.ts';
 import { sameProcess } from './primary.ts';
 import type { MemberView } from './view.ts';
@@ -24,6 +24,9 @@ export function failOver(plan: Plan, why: string): void {
     .filter(({ member }) => member.ordinal !== record.primary?.ordinal || isNewcomer(plan, member.ordinal));
   plan.read = { members: stillReadable(plan), hold: false, reason: why };
   plan.soon();
+  for (const member of plan.view.members) {
+    if (plan.wanted(member.ordinal) && heard(member) === null) reportUnheard(plan, member);
+  }
   seal(plan, others);
   // One on which something is under way may be starting its receiver, or losing its data, as we look.
   const sealed = others.filter(

@@ -62,7 +62,7 @@ export function stillReadable(plan: Plan): number[] {
     .map(({ member }) => member.ordinal);
 }
 
-function reportUnheard(plan: Plan, member: MemberView): void {
+export function reportUnheard(plan: Plan, member: MemberView): void {
   const { process, contact } = member;
   if (!plan.wanted(member.ordinal)) {
     // One that leaves and does not answer can be stopped all the same, once it may acknowledge no more.
