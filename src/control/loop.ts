@@ -232,6 +232,7 @@ export class Loop {
     const before = this.#contacts.get(ordinal);
     if (process.kind === 'absent') {
       this.#contacts.delete(ordinal);
+      this.#lookedAtMs.set(ordinal, this.#options.clock.nowMs());
       return;
     }
     // It would answer late, and nothing is begun on it before the act is over.
