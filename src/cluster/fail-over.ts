@@ -118,6 +118,10 @@ function withoutAckers(plan: Plan, sealed: readonly Answering[]): Chosen | null 
       `${plan.reason}. It alone was sure to have every acknowledged write (${record.mode}, no acknowledgement was ` +
       `required any more): waiting for it to come back`;
     plan.soon(200);
+    // One that hangs, as behind an account statement that waits, comes back by a restart alone; it keeps what it has.
+    if (primary?.process.kind === 'running' && primary.contact.kind === 'silent') {
+      plan.act(primary, { kind: 'kill', process: primary.process.id }, 'it hangs, and nobody else may take over');
+    }
     return null;
   }
   if (primary !== undefined && mayStillServe(plan, primary)) {
