@@ -110,6 +110,8 @@ function joinOne(plan: Plan, one: Answering, primary: Answering): void {
       primary,
       `it has transactions that the primary lacks, ${errant.toString()}, which are saved first`,
     );
+    // While it is one of S, its acknowledgements are needed: by a barrier without which it can't leave, for instance.
+    if (mayAcknowledge(plan, one)) follow(plan, one, primary);
     return;
   }
   if (awaitsClone(one, primary)) {

@@ -38,6 +38,10 @@ export function tend(plan: Plan, primary: Extract<Verdict, { kind: 'serving' | '
   configure(plan, primary);
   purge(plan, primary);
   restartOne(plan, primary);
+  // A member that became the primary before its old data was dropped.
+  if (member.aside !== null && plan.state === 'healthy') {
+    plan.act(member, { kind: 'drop-aside' }, 'every member has all that the cluster has');
+  }
   if (server.source.waiting > 0) plan.soon(100);
 }
 
