@@ -80,6 +80,12 @@ export function initialSql(passwords: Passwords, application: Application): stri
     `GRANT RELOAD, PROCESS, REPLICATION CLIENT, REPLICATION SLAVE, CREATE USER, SELECT, EVENT ON *.* TO ${controller}`,
     `GRANT ${CONTROLLER_PRIVILEGES.join(', ')} ON *.* TO ${controller}`,
     `GRANT ALL ON ${name(SCHEMA)}.* TO ${controller}`,
+    // To enable events for those who made them, who may be gone; before 8.2 it was one privilege.
+    `SET @definers = IF(VERSION() REGEXP '^8[.][01][.]', 'SET_USER_ID', 'SET_ANY_DEFINER, ALLOW_NONEXISTENT_DEFINER')`,
+    `SET @granting = CONCAT('GRANT ', @definers, ' ON *.* TO ''${CONTROLLER_USER}''@''%''')`,
+    'PREPARE granting FROM @granting',
+    'EXECUTE granting',
+    'DEALLOCATE PREPARE granting',
     'SET GLOBAL super_read_only = ON',
   ];
   return statements.map((statement) => `${statement};\n`).join('');

@@ -1,5 +1,6 @@
 /** Events that came by replication lie disabled; on a primary they run, for those who made them. */
-import type { Session } from '../session.ts';
+import { StatementError, type Session } from '../session.ts';
+import { ProcedureRefusedError } from './refused.ts';
 
 /** Enables them here alone, keeping each one's definer. */
 export async function enableEvents(session: Session, signal: AbortSignal): Promise<void> {
@@ -9,14 +10,19 @@ export async function enableEvents(session: Session, signal: AbortSignal): Promi
     [],
     signal,
   );
+  const refusals: string[] = [];
   for (const event of events) {
     const [user, host] = split(String(event['definer']));
-    await session.query(
-      `ALTER DEFINER = ?@? EVENT ${name(event['s'])}.${name(event['n'])} ENABLE`,
-      [user, host],
-      signal,
-    );
+    const named = `${name(event['s'])}.${name(event['n'])}`;
+    try {
+      await session.query(`ALTER DEFINER = ?@? EVENT ${named} ENABLE`, [user, host], signal);
+    } catch (error) {
+      // One that cannot be enabled does not keep the others from running.
+      if (!(error instanceof StatementError)) throw error;
+      refusals.push(`${named}: ${error.message}`);
+    }
   }
+  if (refusals.length > 0) throw new ProcedureRefusedError(`events stay disabled: ${refusals.join('; ')}`);
 }
 
 function split(definer: string): [string, string] {

@@ -44,8 +44,16 @@ export async function follow(
   // The same source as before: what is received and not yet applied stays where it is.
   if (await isTurnedTo(session, source, signal)) await session.query('STOP REPLICA IO_THREAD', [], signal);
   else await turn(session, ordinal, source, password, heartbeatSeconds, signal);
-  // Read when the receiver starts.
-  await session.run(['SET GLOBAL rpl_semi_sync_replica_enabled = ON', 'START REPLICA'], signal);
+  await session.run(
+    [
+      // A brain that died while it prepared the member may have left it so.
+      'SET GLOBAL offline_mode = OFF',
+      // Read when the receiver starts.
+      'SET GLOBAL rpl_semi_sync_replica_enabled = ON',
+      'START REPLICA',
+    ],
+    signal,
+  );
 }
 
 async function isTurnedTo(session: Session, source: Source, signal: AbortSignal): Promise<boolean> {
