@@ -87,7 +87,6 @@ export interface Facts {
 export function statusOf(latest: { readonly decision: Decision; readonly view: View } | null, facts: Facts): Status {
   const { name, replicas, endpoints, mysqlVersion, daemonPid, restarting, lastEvents, progress } = facts;
   const known = {
-    name,
     endpoints,
     mysql: mysqlVersion === null ? null : { version: mysqlVersion },
     daemon: daemonPid === null ? null : { pid: daemonPid },
@@ -98,13 +97,14 @@ export function statusOf(latest: { readonly decision: Decision; readonly view: V
   };
   if (latest === null) {
     const reason = progress?.message ?? 'the daemon is getting ready';
-    return { ...known, state: 'starting', reason, epoch: 0, term: 0, primary: null, durability: null, members: [] };
+    const none = { epoch: 0, term: 0, primary: null, durability: null, members: [] };
+    return { name, state: 'starting', reason, ...none, ...known };
   }
   const { decision, view } = latest;
   // A record that is being written says where things are going; what is shown is where they are.
   const { epoch, term, primary, mode, required, ackers } = view.record;
   return {
-    ...known,
+    name,
     state: decision.state,
     reason: decision.reason,
     epoch,
@@ -118,6 +118,7 @@ export function statusOf(latest: { readonly decision: Decision; readonly view: V
       const retired = member.process.kind === 'absent' && member.ordinal >= view.wanted.replicas;
       return retired ? [] : [memberStatus(report, member)];
     }),
+    ...known,
   };
 }
 

@@ -140,7 +140,11 @@ describe('where there is no cluster, wrong input changes nothing', () => {
   test('data of a cluster whose record is gone is left alone', async () => {
     const member = join(home.directory, 'data/baton/orphan/member-0');
     await mkdir(member, { recursive: true });
-    await refused(['up', '--name', 'orphan'], 1, /holds member-0 of a cluster, but its record .* is gone/);
+    await refused(
+      ['up', '--name', 'orphan'],
+      1,
+      /holds member-0 of a cluster, but its record and passwords .* are gone/,
+    );
     await rm(join(member, '..'), { recursive: true });
   });
 
