@@ -21,7 +21,7 @@ export interface MemberConfig {
 }
 
 /** 4294967295 ms, the longest that rpl_semi_sync_source_timeout takes: a commit waits rather than go unacknowledged. */
-const LONGEST_TIMEOUT_MS = 4_294_967_295;
+export const LONGEST_TIMEOUT_MS = 4_294_967_295;
 
 const PLUGINS = 'semisync_source.so;semisync_replica.so;mysql_clone.so';
 

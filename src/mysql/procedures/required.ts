@@ -1,4 +1,5 @@
 /** How many acknowledgements a commit waits for. */
+import { LONGEST_TIMEOUT_MS } from '../config-file.ts';
 import type { Session } from '../session.ts';
 import { ProcedureRefusedError } from './refused.ts';
 
@@ -10,6 +11,7 @@ export async function setRequired(session: Session, required: number, signal: Ab
   }
   await session.run(
     [
+      `SET GLOBAL rpl_semi_sync_source_timeout = ${LONGEST_TIMEOUT_MS}`,
       `SET GLOBAL rpl_semi_sync_source_wait_for_replica_count = ${Math.trunc(required)}`,
       'SET GLOBAL rpl_semi_sync_source_enabled = ON',
     ],
@@ -22,7 +24,7 @@ export async function setRequired(session: Session, required: number, signal: Ab
 export async function refuseUnlessWaiting(session: Session, required: number, signal: AbortSignal): Promise<void> {
   const [row] = await session.query(
     `SELECT @@global.rpl_semi_sync_source_enabled AS enabled, @@global.rpl_semi_sync_source_wait_for_replica_count AS required,
-       @@global.rpl_semi_sync_source_wait_no_replica AS patient, @@global.rpl_semi_sync_source_wait_point AS point,
+       @@global.rpl_semi_sync_source_timeout AS timeoutMs, @@global.rpl_semi_sync_source_wait_no_replica AS patient, @@global.rpl_semi_sync_source_wait_point AS point,
        @@global.sync_binlog AS syncBinlog, @@global.innodb_flush_log_at_trx_commit AS flush,
        (SELECT variable_value FROM performance_schema.global_status WHERE variable_name = 'Rpl_semi_sync_source_status') AS status`,
     [],
@@ -35,6 +37,7 @@ export async function refuseUnlessWaiting(session: Session, required: number, si
   const waits =
     Number(row?.['enabled']) === 1 &&
     Number(row?.['required']) === required &&
+    Number(row?.['timeoutMs']) === LONGEST_TIMEOUT_MS &&
     Number(row?.['patient']) === 1 &&
     row?.['point'] === 'AFTER_SYNC' &&
     row['status'] === 'ON';
