@@ -13,9 +13,15 @@ import type { World } from './world.ts';
 export class Checks {
   readonly #world: World;
   /** Rows that were answered with OK, in that order. */
-  readonly acknowledged: Transaction[] = [];
+  acknowledged: Transaction[] = [];
   /** How many of `acknowledged`, from the first on, a data directory is known to hold. Data only grows. */
-  readonly #verified = new WeakMap<Data, number>();
+  #verified = new WeakMap<Data, number>();
+  /** Rows that were read through the primary endpoint, in the order in which they were first. */
+  #read: Transaction[] = [];
+  readonly #known = new Set<Transaction>();
+  #readVerified = new WeakMap<Data, number>();
+  /** Up to which position a data directory's rows have been read. */
+  readonly #readTo = new WeakMap<Data, number>();
   heard = 0;
   /** Whether a loss is part of the bargain: asynchronous, or a fault that goes beyond the promise. */
   mayLose = false;
@@ -35,6 +41,17 @@ export class Checks {
     if (before !== null && record.epoch < before.epoch)
       this.#world.fail(`the record went back to epoch ${record.epoch}`);
     this.#clusterRecord = record;
+    if (before !== null && record.epoch > before.epoch && before.mode === 'asynchronous') this.#forgive(record);
+  }
+
+  /** Asynchronous: what the new primary lacks was not promised. */
+  #forgive({ primary }: ClusterRecord): void {
+    const data = primary === null ? null : this.#world.member(primary.ordinal).data;
+    const has = (transaction: Transaction): boolean => data?.holds(transaction) === true;
+    this.acknowledged = this.acknowledged.filter(has);
+    this.#read = this.#read.filter(has);
+    this.#verified = new WeakMap();
+    this.#readVerified = new WeakMap();
   }
 
   onDecision(_brain: Brain, _decision: Decision, _view: View): void {
@@ -54,6 +71,36 @@ export class Checks {
       this.#enoughHoldIt(server, transaction);
     }
     this.acknowledged.push(transaction);
+  }
+
+  /** How many rows have been read so far. */
+  get seen(): number {
+    return this.#read.length;
+  }
+
+  /** What was read through the primary endpoint before this read began is still there. */
+  onRead(server: Server, since: number): void {
+    const { data } = server;
+    for (let i = this.#readVerified.get(data) ?? 0; i < Math.min(since, this.#read.length); i++) {
+      const transaction = this.#read[i] as Transaction;
+      if (!data.holds(transaction)) {
+        this.#world.fail(
+          `reads went back: member ${server.ordinal} does not show ${nameOf(transaction)}, which was read before`,
+        );
+        return;
+      }
+      this.#readVerified.set(data, i + 1);
+    }
+    const from = this.#readTo.get(data);
+    this.#readTo.set(data, data.committed);
+    if (from === undefined) for (const transaction of data.contents()) this.#see(transaction);
+    else for (let at = Math.max(from, data.firstPosition); at < data.committed; at++) this.#see(data.at(at));
+  }
+
+  #see(transaction: Transaction): void {
+    if (transaction.content.kind !== 'row' || this.#known.has(transaction)) return;
+    this.#known.add(transaction);
+    this.#read.push(transaction);
   }
 
   onAcknowledged(_row: number): void {
@@ -112,6 +159,14 @@ export class Checks {
   /** Its data, or what nobody but it had of it, is gone. */
   onLost(ordinal: number): void {
     this.#lost.add(ordinal);
+  }
+
+  /** Whether every member has caught up with whatever it lost. */
+  get whole(): boolean {
+    const { record } = this.#world.shelf;
+    if (record?.primary == null) return false;
+    for (const lost of this.#lost) if (this.#caughtUp(lost, record)) this.#lost.delete(lost);
+    return this.#lost.size === 0;
   }
 
   /** Whether the promise still holds if this member is lost, too. */

@@ -6,7 +6,6 @@ import type { World } from './world.ts';
 
 export interface ClientOptions {
   readonly world: World;
-  readonly name: string;
   /** A member's ordinal: it writes there, whoever is the primary. Null: through the endpoint. */
   readonly straight: number | null;
   readonly thinkMs: number;
@@ -15,6 +14,8 @@ export interface ClientOptions {
 /** It gives an answer so long before it starts anew. */
 const PATIENCE_MS = 8000;
 const PORT = 3306;
+/** How often it reads what it wrote, and all before. */
+const READS = 0.4;
 
 export class Client {
   readonly #options: ClientOptions;
@@ -93,6 +94,8 @@ export class Client {
       if (account) await session.query('CREATE USER somebody', [], this.#deadline(PATIENCE_MS));
       else await session.query('INSERT INTO row VALUES (?)', [id], this.#deadline(PATIENCE_MS));
       world.onAcknowledged(id);
+      if (this.#options.straight !== null || !world.clientRandom.chance(READS)) return;
+      await session.query('SELECT * FROM row', [world.checks.seen], this.#deadline(PATIENCE_MS));
     } catch (error) {
       // Read-only: it looks for the primary anew.
       if (error instanceof StatementError) session.destroy();

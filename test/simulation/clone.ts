@@ -32,7 +32,14 @@ export function runClone(session: ServerSession, host: string, done: (failure: F
     );
     const copy = (): void => {
       const bytesTotal = EMPTY_BYTES + BYTES_A_TRANSACTION * donor.data.committed;
-      const progress = { bytesTotal, bytesDone: 0 };
+      const progress = {
+        bytesTotal,
+        bytesDone: 0,
+        fail: () => {
+          connection.closeByClient();
+          fail('the disk said no');
+        },
+      };
       server.cloning = progress;
       // Every schema is dropped first.
       data.hollow = true;

@@ -1,4 +1,5 @@
 /** What goes wrong, and what people ask for, in one history: a plan drawn from the seed, and how each entry is carried out. */
+import type { DurabilityMode } from '../../src/cluster/record.ts';
 import { firstBrain, CLIENTS } from './network.ts';
 import type { Member } from './member.ts';
 import type { Random } from './random.ts';
@@ -35,7 +36,18 @@ export type Fault =
   | { readonly kind: 'errant'; readonly target: Target }
   | { readonly kind: 'account-statement' }
   | { readonly kind: 'too-many-connections'; readonly target: Target; readonly ms: number }
-  | { readonly kind: 'semi-sync-off' }
+  | {
+      readonly kind: 'statements-fail';
+      readonly target: Target;
+      readonly fails: number;
+      readonly lost: number;
+      readonly ms: number;
+    }
+  | { readonly kind: 'clone-fails' }
+  | { readonly kind: 'clock-jumps'; readonly target: Target; readonly byMs: number }
+  | { readonly kind: 'blackout'; readonly ms: number; readonly kept: number }
+  | { readonly kind: 'scale'; readonly replicas: number }
+  | { readonly kind: 'mode'; readonly mode: DurabilityMode | null }
   | { readonly kind: 'switchover'; readonly to: number | null }
   | { readonly kind: 'restart'; readonly ordinals: readonly number[] };
 
@@ -66,7 +78,12 @@ const WEIGHTS: Readonly<Record<Fault['kind'], number>> = {
   errant: 2,
   'account-statement': 2,
   'too-many-connections': 1,
-  'semi-sync-off': 1,
+  'statements-fail': 2,
+  'clone-fails': 2,
+  'clock-jumps': 1,
+  blackout: 1,
+  scale: 3,
+  mode: 1,
   switchover: 8,
   restart: 2,
 };
@@ -120,8 +137,18 @@ function draw(random: Random, members: number): Fault {
       return { kind, ms, another: random.chance(0.5) };
     case 'second-brain':
     case 'account-statement':
-    case 'semi-sync-off':
+    case 'clone-fails':
       return { kind };
+    case 'statements-fail':
+      return { kind, target: target(), fails: random.pick([0, 0.1, 0.5]), lost: random.pick([0, 0.1, 0.5]), ms };
+    case 'clock-jumps':
+      return { kind, target: target(), byMs: random.pick([-3_600_000, -500, 3000, 3_600_000]) };
+    case 'blackout':
+      return { kind, ms: random.between(200, 3000), kept: random.unit() };
+    case 'scale':
+      return { kind, replicas: random.pick([1, 2, 3, 3, 4, 5]) };
+    case 'mode':
+      return { kind, mode: random.pick([null, null, 'quorum', 'adaptive', 'asynchronous'] as const) };
     case 'lost-swaps':
       return { kind, count: 1 + random.int(2), land: random.pick(['written', 'late', 'never']) };
     case 'record-away':
@@ -289,9 +316,25 @@ export class Injector {
         server.tooManyConnections = true;
         return this.#lasting(fault.ms, () => (server.tooManyConnections = false));
       }
-      case 'semi-sync-off':
-        // Somebody sets the timeout to 1 ms: commits are answered without an acknowledgement.
+      case 'statements-fail': {
+        const { server } = this.#member(fault.target);
+        if (server === null) return;
+        server.trouble = { fails: fault.fails, lost: fault.lost };
+        return this.#lasting(fault.ms, () => (server.trouble = null));
+      }
+      case 'clone-fails':
+        for (const { server } of this.#world.members) server?.cloning?.fail();
         return;
+      case 'clock-jumps':
+        this.#member(fault.target).server?.receiver.jumpClock(fault.byMs);
+        for (const brain of this.#world.livingBrains) brain.clock.jumpWall(fault.byMs);
+        return;
+      case 'blackout':
+        return this.#blackout(fault.ms, fault.kept);
+      case 'scale':
+        return this.#world.ask({ replicas: fault.replicas });
+      case 'mode':
+        return this.#world.ask({ mode: fault.mode });
       case 'switchover': {
         const brain = this.#world.livingBrains.find(({ process }) => !process.frozen);
         if (brain === undefined) return;
@@ -325,13 +368,27 @@ export class Injector {
     });
   }
 
+  /** The power of all machines at once. Every disk survives, and with it the primary's binlog. */
+  #blackout(ms: number, kept: number): void {
+    const { members, checks } = this.#world;
+    if (!checks.whole) return this.#world.trace('not carried out: somebody has not caught up yet');
+    for (const brain of this.#world.livingBrains) brain.die();
+    for (const member of members) this.#powerOff(member, ms, kept);
+    this.#world.time.after(ms, () => this.#oneBrain());
+  }
+
   #powerLoss(member: Member, ms: number, kept: number): void {
-    const { network, powerLoss } = this.#world;
+    const { powerLoss } = this.#world;
     // Without protection what it received counts as lost until it has caught up.
     if (!powerLoss && !this.#mayLose(member)) {
       this.#world.trace('not carried out: it would go beyond what is promised');
       return;
     }
+    this.#powerOff(member, ms, kept);
+  }
+
+  #powerOff(member: Member, ms: number, kept: number): void {
+    const { network } = this.#world;
     if (!member.machine.up) return;
     network.powerOff(member.ordinal);
     member.losePower((length) => Math.floor(length * kept));

@@ -33,8 +33,8 @@ const STEP_MS = 250;
 export async function runHistory(options: HistoryOptions): Promise<Outcome> {
   const { seed } = options;
   const chance = new Random(seed, 'setup');
-  const members = chance.pick([3, 3, 3, 5, 4, 2]);
-  const mode = members === 2 || chance.chance(0.1) ? 'adaptive' : 'quorum';
+  const members = chance.pick([3, 3, 3, 3, 5, 4, 2, 1]);
+  const mode = chance.chance(0.75) ? null : chance.pick(['quorum', 'adaptive', 'adaptive', 'asynchronous'] as const);
   const setup: WorldOptions = {
     seed,
     members,
@@ -42,6 +42,7 @@ export async function runHistory(options: HistoryOptions): Promise<Outcome> {
     powerLoss: chance.chance(0.3),
     platform: chance.chance(0.5) ? 'one-machine' : 'machines',
     clients: 1 + chance.int(3),
+    straight: chance.chance(0.3) ? 1 : 0,
     thinkMs: chance.between(80, 600),
     onTrace: options.onTrace ?? null,
   };

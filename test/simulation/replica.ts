@@ -20,6 +20,7 @@ export class Receiver {
   #attempt = 0;
   #source: Server | null = null;
   #heardMs = 0;
+  #deafUntilMs = 0;
 
   constructor(server: Server) {
     this.#server = server;
@@ -143,8 +144,14 @@ export class Receiver {
   #listen(): void {
     const { world, process } = this.#server;
     const from = this.#source?.process;
-    if (this.state !== 'on' || from === undefined) return;
+    if (this.state !== 'on' || from === undefined || world.nowMs() < this.#deafUntilMs) return;
     if (from.alive && !from.frozen && !world.network.isCut(from.place, process.place)) this.#heardMs = world.nowMs();
+  }
+
+  /** The machine's clock jumps: until the next heartbeat, the last one seems to be long past, or in the future. */
+  jumpClock(ms: number): void {
+    this.#heardMs -= ms;
+    this.#deafUntilMs = this.#server.world.nowMs() + this.#server.world.netTimeoutMs / 2;
   }
 
   /** Since when nothing came, not even a heartbeat. */

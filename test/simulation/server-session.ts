@@ -55,14 +55,25 @@ export class ServerSession {
       return;
     }
     this.#running = true;
+    const { trouble, world } = this.server;
+    const chance = trouble !== null && this.isController ? world.random.unit() : 1;
+    if (trouble !== null && chance < trouble.fails) {
+      this.#answer(statement, { errno: 1205, message: 'Lock wait timeout exceeded' });
+      return;
+    }
     execute(this, statement.sql, statement.values, (answer) => {
-      this.interrupt = null;
-      this.#running = false;
-      // Half a statement's time is on this side of the answer.
-      this.connection.toClient(() => statement.reply(answer), this.server.world.random.between(0.03, 0.15));
-      if (this.killed) this.end();
-      else this.#next();
+      if (trouble !== null && chance < trouble.fails + trouble.lost) this.kill();
+      this.#answer(statement, answer);
     });
+  }
+
+  #answer(statement: Statement, answer: Answer): void {
+    this.interrupt = null;
+    this.#running = false;
+    // Half a statement's time is on this side of the answer.
+    this.connection.toClient(() => statement.reply(answer), this.server.world.random.between(0.03, 0.15));
+    if (this.killed) this.end();
+    else this.#next();
   }
 
   /** Read from the socket after all that the client sent; noticed when no statement runs. */

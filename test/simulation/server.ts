@@ -24,6 +24,8 @@ export interface Surroundings {
   readonly serverAt: (host: string) => { readonly place: number; readonly server: Server | null };
   /** Called when a commit is answered with OK; what users build on. */
   readonly onCommitted: (server: Server, transaction: Transaction, answered: boolean) => void;
+  /** A client reads through the primary endpoint; `since`: how many rows had been seen when it began. */
+  readonly onRead: (server: Server, since: number) => void;
   readonly trace: (text: string) => void;
   readonly netTimeoutMs: number;
   /** sync_relay_log=1. */
@@ -70,7 +72,9 @@ export class Server {
   /** Client logins at the ordinary port are refused with 1040. */
   tooManyConnections = false;
   syncMs = 0.6;
-  cloning: { readonly bytesTotal: number; bytesDone: number } | null = null;
+  /** For the controller's statements: how often one fails, and how often its answer gets lost. */
+  trouble: { readonly fails: number; readonly lost: number } | null = null;
+  cloning: { readonly bytesTotal: number; bytesDone: number; readonly fail: () => void } | null = null;
   /** Set by CLONE: ends the process, for its supervisor to start it again. */
   onExit: () => void = () => undefined;
   readonly #waiters = new Map<number, () => void>();

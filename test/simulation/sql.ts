@@ -85,7 +85,7 @@ const STATEMENTS: readonly (readonly [RegExp, Handler])[] = [
     ({ server: { data } }, _, _values, done) => {
       const unapplied = new Gtids();
       for (const one of data.relay) if (!data.executed.has(one)) unapplied.add(one);
-      done(data.replica === null ? OK : row({ unapplied: unapplied.toString() }));
+      done(data.replica === null ? OK : row({ unapplied: unapplied.toString(), amid: null }));
     },
   ],
   [
@@ -167,7 +167,11 @@ const STATEMENTS: readonly (readonly [RegExp, Handler])[] = [
     /^SET GLOBAL offline_mode = (ON|OFF)$/,
     (session, [, on], _, done) => set(session, () => session.server.setOffline(on === 'ON'), done),
   ],
-  [/^SET GLOBAL event_scheduler = (ON|OFF)$/, (session, _, _values, done) => set(session, () => undefined, done)],
+  // What nothing here depends on, and whatever the resource sets, in backquotes.
+  [
+    /^SET GLOBAL (event_scheduler|rpl_semi_sync_source_timeout|`.*`) = /,
+    (session, _, _values, done) => set(session, () => undefined, done),
+  ],
   [/^SELECT EVENT_SCHEMA AS s, /, (_session, _match, _values, done) => done(OK)],
 
   // Accounts
@@ -266,6 +270,13 @@ const STATEMENTS: readonly (readonly [RegExp, Handler])[] = [
   ],
   [/^INSERT INTO baton.barrier /, (session, _, _values, done) => write(session, { kind: 'barrier' }, done)],
   [/^INSERT INTO row /, (session, _, [id], done) => write(session, { kind: 'row', id: Number(id) }, done)],
+  [
+    /^SELECT \* FROM row$/,
+    (session, _, [since], done) => {
+      session.server.world.onRead(session.server, Number(since));
+      done(OK);
+    },
+  ],
   [/^CREATE USER /, (session, _, _values, done) => write(session, { kind: 'account' }, done)],
 ];
 
@@ -306,6 +317,8 @@ function variable({ data, source, superReadOnly, readOnly, waiting }: ServerSess
       return source.active ? 'ON' : 'OFF';
     case 'Rpl_semi_sync_source_wait_sessions':
       return waiting;
+    case 'rpl_semi_sync_source_timeout':
+      return 4_294_967_295;
     case 'rpl_semi_sync_source_wait_no_replica':
     case 'sync_binlog':
     case 'innodb_flush_log_at_trx_commit':

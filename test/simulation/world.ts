@@ -1,6 +1,6 @@
 /** The simulated world of one history: machines, members, the record's store, brains, clients, and who watches over them. */
 import type { Decision } from '../../src/cluster/decision.ts';
-import { newClusterRecord, type ClusterRecord } from '../../src/cluster/record.ts';
+import { newClusterRecord, type ClusterRecord, type DurabilityMode } from '../../src/cluster/record.ts';
 import type { View, Wanted } from '../../src/cluster/view.ts';
 import { durabilityFor } from '../../src/spec/durability.ts';
 import { Brain } from './brain.ts';
@@ -17,7 +17,8 @@ import { VirtualTime } from './virtual-time.ts';
 export interface WorldOptions {
   readonly seed: number;
   readonly members: number;
-  readonly mode: 'quorum' | 'adaptive' | 'asynchronous';
+  /** Null: what is the default for as many members. */
+  readonly mode: DurabilityMode | null;
   readonly powerLoss: boolean;
   /**
    * one-machine: the brain runs where the members run, and knows of every process. machines: each member on its own; of one
@@ -26,6 +27,8 @@ export interface WorldOptions {
   readonly platform: 'one-machine' | 'machines';
   readonly clients: number;
   readonly thinkMs: number;
+  /** Of the clients, so many write straight at members, whoever is the primary. */
+  readonly straight: number;
   /** Called with each line of the timeline; null: none is kept. */
   readonly onTrace: ((line: string) => void) | null;
 }
@@ -56,6 +59,7 @@ export class World implements Surroundings {
   failure: string | null = null;
   readonly #onTrace: WorldOptions['onTrace'];
   #brainCount = 0;
+  #mode: DurabilityMode | null;
   #uuids: Random;
   #lastState = '';
 
@@ -65,6 +69,7 @@ export class World implements Surroundings {
     this.platform = options.platform;
     this.powerLoss = options.powerLoss;
     this.#onTrace = options.onTrace;
+    this.#mode = options.mode;
     this.random = new Random(seed, 'world');
     this.clientRandom = new Random(seed, 'clients');
     this.#uuids = new Random(seed, 'uuids');
@@ -73,12 +78,13 @@ export class World implements Surroundings {
     this.shelf = new RecordShelf((record) => this.checks.onRecord(record));
     this.checks = new Checks(this);
     this.shelf.version = 1;
-    this.shelf.record = newClusterRecord(this.#uuids.uuid(), options.mode);
+    this.shelf.record = newClusterRecord(this.#uuids.uuid(), this.wanted.mode);
     this.addresses.onPointed = () => {
       for (const client of this.clients) client.cutUnless(this.addresses.primary.members);
     };
     for (let i = 0; i < options.clients; i++) {
-      this.clients.push(new Client({ world: this, name: `client ${i}`, straight: null, thinkMs: options.thinkMs }));
+      const straight = i < options.clients - options.straight ? null : i % options.members;
+      this.clients.push(new Client({ world: this, straight, thinkMs: options.thinkMs }));
     }
   }
 
@@ -136,6 +142,13 @@ export class World implements Surroundings {
     return record?.primary == null ? null : this.member(record.primary.ordinal);
   }
 
+  /** Somebody changes the resource. */
+  ask(change: { readonly replicas?: number; readonly mode?: DurabilityMode | null }): void {
+    if (change.mode !== undefined) this.#mode = change.mode;
+    this.wanted = wantedFor(change.replicas ?? this.wanted.replicas, this.#mode, this.powerLoss);
+    for (const brain of this.livingBrains) brain.process.do(() => brain.loop.poke());
+  }
+
   // ── Brains ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   startBrain(): Brain {
@@ -176,15 +189,18 @@ export class World implements Surroundings {
     this.checks.onCommitted(server, transaction, answered);
   }
 
+  onRead(server: Server, since: number): void {
+    this.checks.onRead(server, since);
+  }
+
   onAcknowledged(row: number): void {
     this.checks.onAcknowledged(row);
   }
 }
 
-export function wantedFor(replicas: number, mode: WorldOptions['mode'], powerLoss: boolean): Wanted {
-  const { required } = durabilityFor({ spec: { replicas, durability: { mode, powerLoss } } } as Parameters<
-    typeof durabilityFor
-  >[0]);
+export function wantedFor(replicas: number, chosen: DurabilityMode | null, powerLoss: boolean): Wanted {
+  const durability = { ...(chosen === null ? {} : { mode: chosen }), powerLoss };
+  const { mode, required } = durabilityFor({ spec: { replicas, durability } } as Parameters<typeof durabilityFor>[0]);
   const none = { key: '{}', settings: {} };
   return {
     replicas,
