@@ -297,11 +297,12 @@ function leave(plan: Plan, one: Answering, primary: Answering): void {
   const mayAck = plan.record.ackers.some((acker) => acker.ordinal === member.ordinal);
   const { source } = primary.server;
   const connected = source.unlocked.includes(member.ordinal) || source.connected.includes(member.ordinal);
-  if (mayAck || connected || server.access !== 'closed') {
-    if (server.access !== 'closed' || server.source.enabled) demote(plan, one);
-    plan.soon();
-    return;
-  }
+  plan.soon();
+  if (server.access !== 'closed') return demote(plan, one);
+  // Until it is out of S it follows like any other: writes may need it, and the barrier by which others leave.
+  if (mayAck && errantRows(server, primary.server).isEmpty && !applierBroken(server)) return follow(plan, one, primary);
+  if (server.source.enabled) return demote(plan, one);
+  if (mayAck || connected) return;
   const disposable = !foreign(plan, one) && primary.server.executed.contains(rowsOf(server));
   plan.act(member, { kind: 'retire', orderly: true, disposable }, 'the resource asks for fewer members');
 }

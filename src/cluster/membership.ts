@@ -160,7 +160,8 @@ function lower(plan: Plan, primary: Answering): boolean {
     // Members that leave go first, as long as enough remain.
     const spare = record.ackers.length > record.required;
     const going = record.ackers.some((acker) => !plan.wanted(acker.ordinal));
-    if (spare && going) return false;
+    // Who can't acknowledge any more can't be waited for, either.
+    if (spare && going && inSync(plan, primary).length >= record.required) return false;
     return plan.write({ ...record, required }, `${view.wanted.replicas} members need ${required} acknowledgements`);
   }
   if (mode !== 'adaptive') return false;
