@@ -1,7 +1,11 @@
 /** A real cluster for one test: in a directory of its own, stopped and gone at the end, whatever happened. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { chmod, mkdir, mkdtemp, readFile, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { createConnection, type Connection } from 'mysql2/promise';
 import type { RowDataPacket } from 'mysql2';
 import type { JournalEntry } from '../../src/control/port.ts';
@@ -30,6 +34,7 @@ export class Scene implements AsyncDisposable {
   readonly #abandoned: LocalCluster[] = [];
   readonly #undo: (() => void)[] = [];
   #spec: string;
+  #others = 0;
   #crash: { readonly at: RegExp; readonly crashed: () => void } | null = null;
 
   private constructor(directory: string, spec: string, cluster: LocalCluster) {
@@ -70,6 +75,7 @@ export class Scene implements AsyncDisposable {
     };
     cluster.start((error) => {
       this.ends.push(error);
+      if (process.env['BATON_TEST_JOURNAL'] !== undefined) console.log(`a controller ended: ${String(error)}`);
       if (error !== null && !(error instanceof Crash) && !this.#abandoned.includes(cluster)) console.error(error);
     });
   }
@@ -146,18 +152,38 @@ export class Scene implements AsyncDisposable {
 
   /** A second controller takes over while the first goes on as if it were alone; it has endpoints of its own. */
   async secondController(): Promise<void> {
-    const number = this.#abandoned.length + 2;
-    const [first, state] = [join(this.directory, 'state'), join(this.directory, `state-${number}`)];
+    const state = await this.#otherState();
+    // On one machine one daemon alone starts processes: that is the platform's promise, not the brain's.
+    this.cluster.members.close();
+    this.#abandoned.push(this.cluster);
+    this.cluster = await openCluster(this.directory, state, this.#spec);
+    this.#start();
+  }
+
+  /** A controller in a process of its own, which can be paused in the middle of what it does. It takes over at once. */
+  async controllerProcess(): Promise<ControllerProcess> {
+    const state = await this.#otherState();
+    this.cluster.members.close();
+    const life = join(import.meta.dirname, 'controller-life.ts');
+    const child = spawn(process.execPath, [life, this.directory, state, this.#spec], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    this.atEnd(() => void child.kill('SIGKILL'));
+    const controller = new ControllerProcess(child);
+    await controller.line(/^record term \d+ begins/);
+    return controller;
+  }
+
+  /** The same record, but other endpoints. */
+  async #otherState(): Promise<string> {
+    const name = `state-${++this.#others}`;
+    const [first, state] = [join(this.directory, 'state'), join(this.directory, name)];
     await mkdir(state, { mode: 0o700 });
     await symlink(join(first, 'record'), join(state, 'record'));
     const secrets = JSON.parse(await readFile(join(first, 'secrets.json'), 'utf8')) as { ports: object };
     const ports = { primary: 0, read: 0 };
     await writeFile(join(state, 'secrets.json'), JSON.stringify({ ...secrets, ports }), { mode: 0o600 });
-    // On one machine one daemon alone starts processes: that is the platform's promise, not the brain's.
-    this.cluster.members.close();
-    this.#abandoned.push(this.cluster);
-    this.cluster = await openCluster(this.directory, `state-${number}`, this.#spec);
-    this.#start();
+    return name;
   }
 
   /** Resolves when the controller was ended by the journal's line, `kind text`; to go on, restart it. */
@@ -319,6 +345,44 @@ export class Scene implements AsyncDisposable {
   }
 }
 
+/** Its journal's lines, `kind text`, and at last `ended` with the error's code, or nothing. */
+export class ControllerProcess {
+  readonly lines: string[] = [];
+  readonly ended: Promise<string>;
+  readonly #child: ChildProcess;
+  #awaited: { readonly line: RegExp; readonly seen: () => void } | null = null;
+
+  constructor(child: ChildProcess & { readonly stdout: Readable }) {
+    this.#child = child;
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      this.lines.push(line);
+      if (process.env['BATON_TEST_JOURNAL'] !== undefined) console.log(`${' '.repeat(20)}| ${line}`);
+      if (this.#awaited?.line.test(line) === true) this.#awaited.seen();
+    });
+    this.ended = once(child, 'close').then(() => this.lines.at(-1) ?? '');
+  }
+
+  async line(line: RegExp, timeoutMs = 20_000): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      const late = setTimeout(() => reject(new Error(`not said: ${line.source}\n${this.lines.join('\n')}`)), timeoutMs);
+      const seen = (): void => {
+        this.#awaited = null;
+        clearTimeout(late);
+        resolve();
+      };
+      this.#awaited = { line, seen };
+    });
+  }
+
+  pause(): void {
+    this.#child.kill('SIGSTOP');
+  }
+
+  resume(): void {
+    this.#child.kill('SIGCONT');
+  }
+}
+
 /** In place of mysqld: a member that is to be down waits here, as if its machine had yet to boot. */
 const SERVER = `#!/bin/sh
 for argument; do
@@ -339,7 +403,7 @@ function resourceOf(spec: string): ReturnType<typeof parseCluster>['cluster'] {
     .cluster;
 }
 
-async function openCluster(directory: string, state: string, spec: string): Promise<LocalCluster> {
+export async function openCluster(directory: string, state: string, spec: string): Promise<LocalCluster> {
   const cacheDir = defaultCacheDir(process.env);
   const found = await findDistribution({ cacheDir });
   const template = await ensureTemplate({ distribution: found, cacheDir });
