@@ -26,9 +26,9 @@ export function lacksPurged(server: ServerView, primary: ServerView): boolean {
   return !rowsOf(server).contains(primary.purged);
 }
 
-/** Its receiver is stopped in this session, or it has none. */
+/** Its receiver was stopped in this session, and still is; or it has none. */
 export function isSealed(server: ServerView): boolean {
-  return server.sealed || server.replica === null;
+  return server.replica === null || (server.sealed && server.replica.receiver === 'off');
 }
 
 /** Whether its receiver is set up for this primary, running or trying to. */
@@ -55,9 +55,12 @@ export function applierBroken(server: ServerView): boolean {
 /** The acker that this member is, if it is one, in this incarnation; power loss makes another one of it. */
 export function ackerOf(answering: Answering, record: ClusterRecord, view: View): Acker | null {
   const { member, server } = answering;
-  const acker = record.ackers.find((one) => one.ordinal === member.ordinal && one.serverUuid === server.serverUuid);
-  if (acker === undefined) return null;
-  return view.wanted.limits.powerLoss || acker.bootId === member.bootId ? acker : null;
+  const survives = (acker: Acker): boolean => view.wanted.limits.powerLoss || acker.bootId === member.bootId;
+  // S may name the same data twice: as it was before its machine restarted, and after.
+  const acker = record.ackers.find(
+    (one) => one.ordinal === member.ordinal && one.serverUuid === server.serverUuid && survives(one),
+  );
+  return acker ?? null;
 }
 
 /** How many of S must be sealed, or seen, so that nothing can be, or was, acknowledged without one of them. */

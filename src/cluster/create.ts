@@ -74,17 +74,30 @@ function recover(plan: Plan, here: readonly Answering[], used: readonly Answerin
       plan.reason = `${lost}, and ${names(open.map(({ member }) => member))} are open: close all but the right one`;
       return;
     }
-    const { source } = primary.server;
-    const ackers = here.filter((one) => one !== primary && source.unlocked.includes(one.member.ordinal)).map(asAcker);
-    const required = source.enabled && source.active ? Math.min(source.required, ackers.length) : 0;
-    const mode = required === 0 ? 'asynchronous' : plan.view.wanted.mode;
-    plan.write(
-      { ...known, epoch, primary: incarnationOf(primary), floor: '', ackers, required, mode },
-      `the record is made again: member ${primary.member.ordinal} is open in epoch ${epoch}`,
-    );
+    adopt(plan, here, primary, { ...known, epoch });
     return;
   }
   reopen(plan, here, { ...known, epoch });
+}
+
+/** Around a primary that is open. S is everybody who may acknowledge to it: whose account is unlocked, or who is connected. */
+function adopt(plan: Plan, here: readonly Answering[], primary: Answering, known: Plan['record']): void {
+  const { source } = primary.server;
+  const may = [...new Set([...source.unlocked, ...source.connected])];
+  const unknown = may.filter((ordinal) => !here.some(({ member }) => member.ordinal === ordinal));
+  if (unknown.length > 0) {
+    plan.act(primary.member, { kind: 'lock-out', ordinals: unknown }, 'they may acknowledge, and nobody has seen them');
+  }
+  if (unknown.length > 0 || !plan.settled(primary.member)) return;
+  const ackers = here.filter((one) => one !== primary && may.includes(one.member.ordinal)).map(asAcker);
+  const required = source.enabled && source.active ? Math.min(source.required, ackers.length) : 0;
+  const asked = plan.view.wanted.mode;
+  // With none, only the resource's own word allows another primary without this one's writes.
+  const mode = required === 0 && asked === 'quorum' ? 'adaptive' : asked;
+  plan.write(
+    { ...known, primary: incarnationOf(primary), floor: '', ackers, required, mode },
+    `the record is made again: member ${primary.member.ordinal} is open in epoch ${known.epoch}`,
+  );
 }
 
 /** All are closed: once all are sealed and have applied what they received, the one that has all is the next primary. */
@@ -95,7 +108,10 @@ function reopen(plan: Plan, here: readonly Answering[], known: Plan['record']): 
       plan.act(member, { kind: 'apply' }, 'what it received has to be applied');
     }
   }
-  if (!here.every(({ member, server }) => member.busy === null && isSealed(server) && !hasUnapplied(server))) return;
+  // Half closed, a commit may yet go on there.
+  const still = ({ member, server }: Answering): boolean =>
+    member.busy === null && server.access === 'closed' && isSealed(server) && !hasUnapplied(server);
+  if (!here.every(still)) return;
   const everything = here.reduce((sum, { server }) => sum.union(rowsOf(server)), GtidSet.EMPTY);
   const candidates = here.filter(({ member }) => plan.wanted(member.ordinal));
   const primary = candidates.find(({ server }) => rowsOf(server).contains(everything));

@@ -6,7 +6,7 @@ import { rememberBroken } from './broken.ts';
 import { NO_MEMORY, type Decision, type Memory } from './decision.ts';
 import { create } from './create.ts';
 import { failOver } from './fail-over.ts';
-import { listenAgain, stillReadable } from './joining.ts';
+import { listenAgain, reportUnheard, stillReadable } from './joining.ts';
 import { openPrimary } from './opening.ts';
 import { Plan, heard } from './plan.ts';
 import { judgePrimary } from './primary.ts';
@@ -47,7 +47,10 @@ export function decide(view: View, memory: Memory = NO_MEMORY): Decision {
         reason: verdict.why,
       };
       plan.read = { members: stillReadable(plan), hold: false, reason: verdict.why };
-      listenAgain(plan, view.record.primary);
+      for (const member of view.members) {
+        if (plan.wanted(member.ordinal) && heard(member) === null) reportUnheard(plan, member);
+      }
+      if (verdict.witnesses === 'none') listenAgain(plan, view.record.primary);
       plan.soon(50);
       break;
     default:
@@ -56,11 +59,13 @@ export function decide(view: View, memory: Memory = NO_MEMORY): Decision {
   return plan.decision();
 }
 
-/** Every wanted member runs; it comes up closed, so starting one is never wrong. */
+/** Every member that is wanted, or needed until it may leave, runs; it comes up closed, so starting one is never wrong. */
 function startMembers(plan: Plan): void {
   for (const member of plan.view.members) {
-    if (plan.wanted(member.ordinal) && member.process.kind === 'absent') {
-      plan.act(member, { kind: 'start' }, 'the resource asks for it');
+    if (member.process.kind !== 'absent') continue;
+    const needed = [plan.record.primary, ...plan.record.ackers].some((one) => one?.ordinal === member.ordinal);
+    if (plan.wanted(member.ordinal) || needed) {
+      plan.act(member, { kind: 'start' }, needed ? 'it may have what nobody else has' : 'the resource asks for it');
       plan.report(member, 'starting');
     }
   }

@@ -6,6 +6,7 @@ import { GtidSet } from '../gtid/gtid-set.ts';
 import { ackerOf, applierBroken, enoughAckers, hasUnapplied, isSealed, names, rowsOf } from './assess.ts';
 import { retryApplier } from './broken.ts';
 import { asAcker } from './create.ts';
+import { awaitsClone, foreign } from './membership.ts';
 import { demote, reportUnheard, stillReadable } from './joining.ts';
 import { heard, incarnationOf, type Answering, type Plan } from './plan.ts';
 import { sameProcess } from './primary.ts';
@@ -21,7 +22,10 @@ export function failOver(plan: Plan, why: string): void {
   plan.primary = { members: [], hold: false, reason: why };
   const others = plan
     .answering()
-    .filter(({ member }) => member.ordinal !== record.primary?.ordinal || isNewcomer(plan, member.ordinal));
+    .filter(
+      (one) =>
+        !foreign(plan, one) && (one.member.ordinal !== record.primary?.ordinal || isNewcomer(plan, one.member.ordinal)),
+    );
   plan.read = { members: stillReadable(plan), hold: false, reason: why };
   plan.soon();
   for (const member of plan.view.members) {
@@ -95,10 +99,7 @@ function fromAckers(plan: Plan, others: readonly Answering[], sealed: readonly A
   const former = GtidSet.parse(record.floor);
   // Who acknowledges anything has all before it: if the union lacks the floor, nothing was acknowledged in this epoch.
   const floor = union.contains(former) ? union : former;
-  const candidate = best(
-    plan,
-    sealed.filter(({ server }) => rowsOf(server).contains(floor)),
-  );
+  const candidate = best(plan, sealed, floor);
   if (candidate === null) {
     plan.state = 'lost';
     plan.reason = `${plan.reason}; no member that answers holds all of ${floor.toString()}, some of which may have been acknowledged`;
@@ -118,8 +119,9 @@ function withoutAckers(plan: Plan, sealed: readonly Answering[]): Chosen | null 
       `${plan.reason}. It alone was sure to have every acknowledged write (${record.mode}, no acknowledgement was ` +
       `required any more): waiting for it to come back`;
     plan.soon(200);
-    // One that hangs, as behind an account statement that waits, comes back by a restart alone; it keeps what it has.
-    if (primary?.process.kind === 'running' && primary.contact.kind === 'silent') {
+    // One that hangs, as behind an account statement that waits, comes back by a restart alone; it keeps what it has. Its
+    // next life is not killed for being slow to begin.
+    if (primary?.process.kind === 'running' && primary.contact.kind === 'silent' && mayStillServe(plan, primary)) {
       plan.act(primary, { kind: 'kill', process: primary.process.id }, 'it hangs, and nobody else may take over');
     }
     return null;
@@ -132,10 +134,7 @@ function withoutAckers(plan: Plan, sealed: readonly Answering[]): Chosen | null 
     return null;
   }
   const floor = GtidSet.parse(record.floor);
-  const candidate = best(
-    plan,
-    sealed.filter(({ server }) => rowsOf(server).contains(floor)),
-  );
+  const candidate = best(plan, sealed, floor);
   if (candidate === null) {
     plan.state = 'lost';
     plan.reason = `${plan.reason}; no replica answers that could take over`;
@@ -156,16 +155,21 @@ function lost(plan: Plan, need: number, have: readonly Answering[]): null {
   return null;
 }
 
-/** Rather one whom the others can follow, then by applied progress, then by ordinal. */
-function best(plan: Plan, candidates: readonly Answering[]): Answering | null {
-  const able = candidates.filter(
+/**
+ * Rather one that stays, and that followed the former primary (others may have rows of their own); then one whom the
+ * others can follow, then by applied progress, then by ordinal.
+ */
+function best(plan: Plan, sealed: readonly Answering[], floor: GtidSet): Answering | null {
+  const able = sealed.filter(
     (one) =>
-      plan.wanted(one.member.ordinal) &&
+      rowsOf(one.server).contains(floor) &&
       one.member.disk === null &&
       !(hasUnapplied(one.server) && (applierBroken(one.server) || stalled(plan, one))),
   );
-  const score = (one: Answering): [number, bigint, bigint] => [
-    able.filter((other) => other !== one && canFollow(plan, other, one)).length,
+  const score = (one: Answering): (number | bigint)[] => [
+    plan.wanted(one.member.ordinal) ? 1 : 0,
+    ackerOf(one, plan.record, plan.view) === null ? 0 : 1,
+    sealed.filter((other) => other !== one && canFollow(plan, other, one)).length,
     rowsOf(one.server).count,
     one.server.executed.count,
   ];
@@ -187,10 +191,12 @@ function stalled(plan: Plan, { member, server }: Answering): boolean {
   return plan.lasting(`applying ${member.ordinal} ${server.executed.toString()}`) > APPLY_STALL_MS;
 }
 
-function canFollow(plan: Plan, { member, server }: Answering, candidate: Answering): boolean {
+function canFollow(plan: Plan, one: Answering, candidate: Answering): boolean {
+  const { member, server } = one;
   return (
     plan.wanted(member.ordinal) &&
     !applierBroken(server) &&
+    !awaitsClone(one, candidate) &&
     rowsOf(candidate.server).contains(rowsOf(server)) &&
     rowsOf(server).contains(candidate.server.purged)
   );

@@ -114,7 +114,8 @@ function joinOne(plan: Plan, one: Answering, primary: Answering): void {
     if (mayAcknowledge(plan, one)) follow(plan, one, primary);
     return;
   }
-  if (awaitsClone(one, primary)) {
+  // In S by then it fetches everything, however long that takes: it can't be cloned, and S may not be able to shrink.
+  if (awaitsClone(one, primary) && (!mayAcknowledge(plan, one) || lacksPurged(server, primary.server))) {
     fill(plan, one, primary);
     return;
   }

@@ -28,6 +28,7 @@ const STATEMENTS: ReadonlySet<string> = new Set<Act['kind']>([
   'prepare',
   'disarm',
   'purge',
+  'configure',
 ]);
 
 export class Plan {

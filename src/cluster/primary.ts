@@ -14,8 +14,10 @@ export type Verdict =
   /** This life of it is over, or everybody who could hear it says so. */
   | { readonly kind: 'gone'; readonly why: string; readonly known: boolean }
   /** Nobody knows yet: nothing is done. */
-  | { readonly kind: 'doubtful'; readonly why: string };
+  | { readonly kind: 'doubtful'; readonly why: string; readonly witnesses?: 'none' };
 
+/** A process this young is still starting: recovery takes its time. */
+const START_MS = 10_000;
 /** A replica that missed heartbeats for this part of the detection time does not hear its source. */
 const DEAF = 0.75;
 
@@ -66,6 +68,11 @@ function judgeUnheard(plan: Plan, member: MemberView): Verdict {
   }
   if (contact.kind === 'answers') return { kind: 'doubtful', why: `${which} answers, but its lock is not ours yet` };
   if (contact.kind === 'unseen') return { kind: 'doubtful', why: `${which} was not heard of yet` };
+  // Nobody waits for it who was served by it before: a cluster that starts, or a controller that just took over.
+  const unheard = heardAs?.epoch !== plan.record.epoch;
+  if (unheard && process.kind === 'running' && plan.view.nowMs - process.sinceMs < START_MS) {
+    return { kind: 'doubtful', why: `${which} is starting` };
+  }
   const silentMs = plan.view.nowMs - contact.sinceMs;
   const how = contact.kind === 'silent' ? 'does not answer' : `can't be reached (${contact.error})`;
   if (plan.memory.givenUp?.epoch === plan.record.epoch) {
@@ -95,7 +102,8 @@ function giveUp(plan: Plan, primary: MemberView, what: string): Verdict {
   const uuid = plan.record.primary?.serverUuid ?? '';
   const witnesses = plan.answering().filter((one) => tries(one, primary));
   if (witnesses.length === 0) {
-    return { kind: 'doubtful', why: `${what}, and no replica answers that could say more: we may be the ones cut off` };
+    const why = `${what}, and no replica answers that could say more: we may be the ones cut off`;
+    return { kind: 'doubtful', why, witnesses: 'none' };
   }
   // Its receiver notices a silence late, and is slow to stop once it tries to connect: heartbeats tell sooner.
   const deafSeconds = (plan.view.wanted.limits.detectionMs / 1000) * DEAF;

@@ -1,7 +1,7 @@
 /** A cluster on this machine: members, endpoints, record, journal and the loop, put together. */
 import { randomBytes, randomUUID } from 'node:crypto';
-import { mkdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readFile, readdir } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { newClusterRecord } from '../cluster/record.ts';
 import { systemClock } from '../control/clock.ts';
 import { Loop } from '../control/loop.ts';
@@ -15,7 +15,7 @@ import { isStatic } from '../spec/variables.ts';
 import type { Distribution } from './distribution.ts';
 import { writeFileDurably } from './durable-file.ts';
 import { Endpoint, type Backend } from './endpoint.ts';
-import { chooseFreePort } from './free-ports.ts';
+import { chooseFreePort, isPortFree } from './free-ports.ts';
 import { JournalFile } from './journal-file.ts';
 import { LocalMembers, type MemberLayout } from './members.ts';
 import { RecordFiles } from './record-files.ts';
@@ -235,29 +235,48 @@ function staticLines(config: string): string {
 async function loadState(stateDir: string, resource: MySQLCluster): Promise<State> {
   const file = join(stateDir, 'secrets.json');
   const known = await readFile(file, 'utf8').catch(() => null);
-  if (known !== null) return JSON.parse(known) as State;
-  const primary = resource.spec.endpoints.primary.port ?? (await freePort(PRIMARY_PORT));
-  const read =
-    resource.spec.endpoints.read.port ?? (await freePort(READ_PORT === primary ? READ_PORT + 1 : READ_PORT, primary));
+  const before = known === null ? null : (JSON.parse(known) as State);
+  const { primary, read } = resource.spec.endpoints;
+  const taken = await portsOfOthers(stateDir);
+  const primaryPort = primary.port ?? before?.ports.primary ?? (await freePort(PRIMARY_PORT, taken));
+  taken.add(primaryPort);
+  const readPort = read.port ?? before?.ports.read ?? (await freePort(READ_PORT, taken));
+  const state = { passwords: before?.passwords ?? newPasswords(), ports: { primary: primaryPort, read: readPort } };
+  const text = JSON.stringify(state);
+  if (text !== known) await writeFileDurably(file, text);
+  return state;
+}
+
+function newPasswords(): Passwords {
   const password = (): string => randomBytes(18).toString('base64url');
-  const passwords: Passwords = {
+  return {
     root: password(),
     controller: password(),
     replication: password(),
     clone: password(),
     application: password(),
   };
-  const state = { passwords, ports: { primary, read } };
-  await writeFileDurably(file, JSON.stringify(state));
-  return state;
 }
 
-async function freePort(wish: number, taken?: number): Promise<number> {
-  const { isPortFree } = await import('./free-ports.ts');
-  for (let port = wish; port < wish + 200; port += 10) {
-    if (port !== taken && (await isPortFree(port))) return port;
+/** The endpoint ports that this user's other clusters keep, running or not. */
+async function portsOfOthers(stateDir: string): Promise<Set<number>> {
+  const home = dirname(stateDir);
+  const taken = new Set<number>();
+  for (const name of await readdir(home).catch(() => [])) {
+    if (name === basename(stateDir)) continue;
+    const text = await readFile(join(home, name, 'secrets.json'), 'utf8').catch(() => null);
+    if (text === null) continue;
+    const { ports } = JSON.parse(text) as State;
+    taken.add(ports.primary).add(ports.read);
   }
-  return chooseFreePort(new Set(taken === undefined ? [] : [taken]));
+  return taken;
+}
+
+async function freePort(wish: number, taken: ReadonlySet<number>): Promise<number> {
+  for (let port = wish; port < wish + 500; port += 10) {
+    if (!taken.has(port) && (await isPortFree(port))) return port;
+  }
+  return chooseFreePort(taken);
 }
 
 /** The two addresses of a cluster. */
