@@ -65,7 +65,7 @@ const observation = (epoch: string): string => `SELECT JSON_OBJECT(
      SELECT CONCAT(LAST_ERROR_NUMBER, ': ', LAST_ERROR_MESSAGE) AS message FROM performance_schema.replication_applier_status_by_worker
        WHERE CHANNEL_NAME = '' AND LAST_ERROR_NUMBER <> 0
      UNION ALL SELECT CONCAT(LAST_ERROR_NUMBER, ': ', LAST_ERROR_MESSAGE) FROM performance_schema.replication_applier_status_by_coordinator
-       WHERE CHANNEL_NAME = '' AND LAST_ERROR_NUMBER <> 0) e),
+       WHERE CHANNEL_NAME = '' AND LAST_ERROR_NUMBER NOT IN (0, ${STOPPED_AMID})) e),
   'behind', (SELECT TIMESTAMPDIFF(MICROSECOND, MIN(w.applying), NOW(6)) / 1e6 FROM (
      SELECT APPLYING_TRANSACTION_ORIGINAL_COMMIT_TIMESTAMP AS applying FROM performance_schema.replication_applier_status_by_worker
        WHERE CHANNEL_NAME = '' AND APPLYING_TRANSACTION_ORIGINAL_COMMIT_TIMESTAMP > '1970-01-02') w),
@@ -79,6 +79,12 @@ const observation = (epoch: string): string => `SELECT JSON_OBJECT(
   'clone', (SELECT JSON_OBJECT('state', STATE, 'error', ERROR_MESSAGE) FROM performance_schema.clone_status LIMIT 1),
   'cloneBytes', (SELECT JSON_OBJECT('done', SUM(DATA), 'total', SUM(ESTIMATE)) FROM performance_schema.clone_progress)
 ) AS seen`;
+
+/**
+ * ER_MTA_INCONSISTENT_DATA: an applier was stopped in the middle of a transaction, which was rolled back, and goes on when it
+ * is started. What a worker can't apply is said by the worker.
+ */
+const STOPPED_AMID = 1756;
 
 const OBSERVE = observation(EPOCH);
 const OBSERVE_WITHOUT_EPOCH = observation('NULL');

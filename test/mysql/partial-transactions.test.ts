@@ -6,6 +6,7 @@ import { observe } from '../../src/mysql/observe.ts';
 import { follow } from '../../src/mysql/procedures/follow.ts';
 import { open } from '../../src/mysql/procedures/open.ts';
 import { prepare } from '../../src/mysql/procedures/prepare.ts';
+import { setRequired } from '../../src/mysql/procedures/required.ts';
 import { seal } from '../../src/mysql/procedures/seal.ts';
 import { Servers, outcome, passwords, soon, until, type Server } from './servers.ts';
 
@@ -13,11 +14,14 @@ const servers = await Servers.begin();
 after(() => servers[Symbol.asyncDispose]());
 
 /** Rows of 1 MB each, in one transaction. */
-const ROWS = 150;
+const ROWS = 80;
+/** So that it is quickly written. */
+const ROOMY = { settings: { innodb_redo_log_capacity: '256M', innodb_buffer_pool_size: '256M' } };
 
 /** Replicas that follow the source until it is killed in the middle of sending; resolves with them sealed. */
 async function interrupted(source: Server, replicas: readonly Server[]): Promise<void> {
   await source.ask('CREATE TABLE shop.large (n INT AUTO_INCREMENT PRIMARY KEY, text LONGBLOB)');
+  await setRequired(await source.acting(), 1, soon());
   for (const replica of replicas) await replica.caughtUp(source);
   const client = await source.session('application');
   await client.query('BEGIN', [], soon());
@@ -33,8 +37,8 @@ async function interrupted(source: Server, replicas: readonly Server[]): Promise
 }
 
 test('MySQL: an applier in the middle of a transaction whose source is dead does not stop, but for 60 s or a KILL', async () => {
-  await using source = await servers.source(0);
-  await using replica = await servers.replica(1, source);
+  await using source = await servers.source(0, ROOMY);
+  await using replica = await servers.replica(1, source, ROOMY);
   await interrupted(source, [replica]);
   const stop = outcome(replica.ask('STOP REPLICA', [], soon(90_000)));
   await stop.stillWaits(3000);
@@ -42,9 +46,9 @@ test('MySQL: an applier in the middle of a transaction whose source is dead does
 });
 
 test('a failover goes on at once when the primary died in the middle of sending: nothing of that transaction is left', async () => {
-  await using source = await servers.source(0);
-  await using chosen = await servers.replica(1, source);
-  await using other = await servers.replica(2, source);
+  await using source = await servers.source(0, ROOMY);
+  await using chosen = await servers.replica(1, source, ROOMY);
+  await using other = await servers.replica(2, source, ROOMY);
   await interrupted(source, [chosen, other]);
   const before = await chosen.executed();
 
@@ -65,8 +69,8 @@ test('a failover goes on at once when the primary died in the middle of sending:
 });
 
 test('an applier that was killed for it is no broken one', async () => {
-  await using source = await servers.source(0);
-  await using replica = await servers.replica(1, source);
+  await using source = await servers.source(0, ROOMY);
+  await using replica = await servers.replica(1, source, ROOMY);
   await interrupted(source, [replica]);
   // To another place, where nobody is: it is turned, and can't connect.
   await follow(await replica.acting(), 1, { host: '127.0.0.1', port: 1 }, passwords.replication, 0.25, soon());

@@ -1,6 +1,7 @@
 /** Follow a source by auto-position, acknowledging what is received. */
 import { replicationUser } from '../names.ts';
 import type { Session } from '../session.ts';
+import { kill } from './accounts.ts';
 import { ProcedureRefusedError } from './refused.ts';
 
 export interface Source {
@@ -9,8 +10,8 @@ export interface Source {
 }
 
 /**
- * Turns a stopped replica to another source, and does not start it. CHANGE REPLICATION SOURCE with both threads stopped
- * destroys what was received and not applied, without a warning; so it is refused while there is any.
+ * Turns a replica to another source, and does not start it. CHANGE REPLICATION SOURCE with both threads stopped destroys
+ * what was received and not applied, without a warning; so it is refused while there is any.
  */
 export async function turn(
   session: Session,
@@ -20,8 +21,7 @@ export async function turn(
   heartbeatSeconds: number,
   signal: AbortSignal,
 ): Promise<void> {
-  await session.query('STOP REPLICA', [], signal);
-  await refuseUnapplied(session, signal);
+  await stopReplica(session, signal);
   await session.query(
     'CHANGE REPLICATION SOURCE TO SOURCE_HOST = ?, SOURCE_PORT = ?, SOURCE_USER = ?, SOURCE_PASSWORD = ?, ' +
       'SOURCE_AUTO_POSITION = 1, GET_SOURCE_PUBLIC_KEY = 1, SOURCE_CONNECT_RETRY = 1, SOURCE_RETRY_COUNT = 4294967295, ' +
@@ -65,18 +65,45 @@ async function isTurnedTo(session: Session, source: Source, signal: AbortSignal)
   return row?.['host'] === source.host && Number(row['port']) === source.port;
 }
 
-export async function refuseUnapplied(session: Session, signal: AbortSignal): Promise<void> {
+/**
+ * Stops both threads, refused while something received is not yet applied. A source that dies may have sent part of a
+ * transaction: told to stop, the applier would wait 60 s for the rest. Nobody acknowledged that transaction here, and if it
+ * exists it is sent again, whole; so, with everything before it applied, the applier is killed, which rolls it back.
+ */
+export async function stopReplica(session: Session, signal: AbortSignal): Promise<void> {
+  await session.query('STOP REPLICA IO_THREAD', [], signal);
   const [row] = await session.query(
-    `SELECT GTID_SUBTRACT(RECEIVED_TRANSACTION_SET, @@global.gtid_executed) AS unapplied
-       FROM performance_schema.replication_connection_status WHERE CHANNEL_NAME = ''`,
+    `SELECT GTID_SUBTRACT(RECEIVED_TRANSACTION_SET, @@global.gtid_executed) AS unapplied,
+       (SELECT t.PROCESSLIST_ID FROM performance_schema.replication_applier_status_by_coordinator c
+          JOIN performance_schema.threads t ON t.THREAD_ID = c.THREAD_ID
+          WHERE c.CHANNEL_NAME = '' AND (c.PROCESSING_TRANSACTION <> '' OR s.QUEUEING_TRANSACTION <> '')) AS amid
+       FROM performance_schema.replication_connection_status s WHERE s.CHANNEL_NAME = ''`,
     [],
     signal,
   );
   const unapplied = typeof row?.['unapplied'] === 'string' ? row['unapplied'] : '';
-  if (unapplied === '') return;
-  // Not a step further: let it apply them first.
-  await session.query('START REPLICA SQL_THREAD', [], signal);
-  throw new ProcedureRefusedError(`received and not yet applied: ${unapplied}`);
+  if (unapplied !== '') {
+    // Not a step further: let it apply them first.
+    await session.query('START REPLICA SQL_THREAD', [], signal);
+    throw new ProcedureRefusedError(`received and not yet applied: ${unapplied}`);
+  }
+  const amid = row?.['amid'];
+  if (amid !== null && amid !== undefined) await killApplier(session, Number(amid), signal);
+  await session.query('STOP REPLICA', [], signal);
+}
+
+/** Returns once it is seen stopped: told to stop before it noticed the KILL, it would wait all the same. */
+async function killApplier(session: Session, id: number, signal: AbortSignal): Promise<void> {
+  await kill(session, id, signal);
+  while (true) {
+    const [row] = await session.query(
+      `SELECT SERVICE_STATE AS state FROM performance_schema.replication_applier_status WHERE CHANNEL_NAME = ''`,
+      [],
+      signal,
+    );
+    if (row?.['state'] !== 'ON') return;
+    await session.query('DO SLEEP(0.002)', [], signal);
+  }
 }
 
 /**

@@ -2,7 +2,7 @@
 import { MAX_MEMBERS } from '../names.ts';
 import type { Session } from '../session.ts';
 import { lockOut, unlockAccounts } from './accounts.ts';
-import { refuseUnapplied } from './follow.ts';
+import { stopReplica } from './follow.ts';
 import { setRequired } from './required.ts';
 
 /**
@@ -16,8 +16,7 @@ export async function prepare(
   unlocked: readonly number[],
   signal: AbortSignal,
 ): Promise<void> {
-  await session.query('STOP REPLICA', [], signal);
-  await refuseUnapplied(session, signal);
+  await stopReplica(session, signal);
   await session.query('RESET REPLICA ALL', [], signal);
   await session.query('SET GLOBAL rpl_semi_sync_replica_enabled = OFF', [], signal);
   await session.query('SET GLOBAL super_read_only = ON', [], signal);
