@@ -1,6 +1,7 @@
 /** Applications: they write numbered rows and read, through the primary endpoint or straight at a member. */
 import { StatementError } from '../../src/mysql/session.ts';
 import { CLIENTS, Process } from './network.ts';
+import { deadline } from './platform.ts';
 import { SimulatedSession } from './session.ts';
 import type { World } from './world.ts';
 
@@ -113,11 +114,6 @@ export class Client {
   }
 
   #deadline(ms: number): AbortSignal {
-    const controller = new AbortController();
-    this.process.after(ms, () => {
-      this.#options.world.time.promised();
-      controller.abort();
-    });
-    return controller.signal;
+    return deadline(this.#options.world.time, this.process, ms);
   }
 }

@@ -1,4 +1,5 @@
 /** One history: a seed decides the cluster, its faults and every chance; the outcome is all well, or what failed and when. */
+import './abort.ts';
 import { Injector, planFaults, type Planned } from './faults.ts';
 import { Random } from './random.ts';
 import { World, type WorldOptions } from './world.ts';
@@ -32,6 +33,8 @@ const STEP_MS = 250;
 
 export async function runHistory(options: HistoryOptions): Promise<Outcome> {
   const { seed } = options;
+  // Errors are many, and where they come from is of interest only to somebody who reads the timeline.
+  Error.stackTraceLimit = options.onTrace === undefined ? 0 : 30;
   const chance = new Random(seed, 'setup');
   const members = chance.pick([3, 3, 3, 3, 5, 4, 2, 1]);
   const mode = chance.chance(0.75) ? null : chance.pick(['quorum', 'adaptive', 'adaptive', 'asynchronous'] as const);

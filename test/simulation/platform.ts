@@ -9,10 +9,21 @@ import type {
   RecordStore,
   VersionedRecord,
 } from '../../src/control/port.ts';
+import { PlainSignal } from './abort.ts';
 import type { Process } from './network.ts';
 import type { Random } from './random.ts';
 import type { VirtualTime } from './virtual-time.ts';
 import type { World } from './world.ts';
+
+/** Most deadlines pass unnoticed: nobody waits for them any more. */
+export function deadline(time: VirtualTime, process: Process, ms: number): AbortSignal {
+  const signal = new PlainSignal();
+  process.after(ms, () => {
+    if (signal.isAwaited) time.promised();
+    signal.abort();
+  });
+  return signal as unknown as AbortSignal;
+}
 
 /** A brain's clock stops while the brain is frozen, as far as what it waits for is concerned. */
 export class SimulatedClock implements Clock {
@@ -54,12 +65,7 @@ export class SimulatedClock implements Clock {
   }
 
   deadline(ms: number): AbortSignal {
-    const controller = new AbortController();
-    this.#process.after(ms, () => {
-      this.#time.promised();
-      controller.abort();
-    });
-    return controller.signal;
+    return deadline(this.#time, this.#process, ms);
   }
 
   uuid(): string {

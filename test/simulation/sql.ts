@@ -280,23 +280,31 @@ const STATEMENTS: readonly (readonly [RegExp, Handler])[] = [
   [/^CREATE USER /, (session, _, _values, done) => write(session, { kind: 'account' }, done)],
 ];
 
-const folded = new Map<string, string>();
+interface Known {
+  readonly handler: Handler;
+  readonly match: RegExpExecArray;
+}
 
-function fold(sql: string): string {
-  const known = folded.get(sql);
-  if (known !== undefined) return known;
+/** Most statements come again, letter by letter. */
+const known = new Map<string, Known>();
+const MOST_KNOWN = 5000;
+
+function understand(sql: string): Known {
   const text = sql.replaceAll(/\s+/g, ' ').trim();
-  if (folded.size < 5000) folded.set(sql, text);
-  return text;
+  for (const [pattern, handler] of STATEMENTS) {
+    const match = pattern.exec(text);
+    if (match !== null) return { handler, match };
+  }
+  throw new Error(`the simulated server does not know this statement: ${text}`);
 }
 
 export function execute(session: ServerSession, sql: string, values: readonly unknown[], done: Done): void {
-  const text = fold(sql);
-  for (const [pattern, handler] of STATEMENTS) {
-    const match = pattern.exec(text);
-    if (match !== null) return handler(session, match, values, done);
+  let statement = known.get(sql);
+  if (statement === undefined) {
+    statement = understand(sql);
+    if (known.size < MOST_KNOWN) known.set(sql, statement);
   }
-  throw new Error(`the simulated server does not know this statement: ${text}`);
+  statement.handler(session, statement.match, values, done);
 }
 
 function variable({ data, source, superReadOnly, readOnly, waiting }: ServerSession['server'], name: string): unknown {
