@@ -283,14 +283,8 @@ describe('a failover that waits', () => {
   });
 
   it('switches off what holds up an applier, and starts one that is stopped', () => {
-    const drained = sealed(1, '0:1-100', { source: { enabled: true } });
-    assert.ok(
-      act(
-        decide(view([gone(0), drained, sealed(2)], { record: { ackers: [acker(1), acker(2)], required: 1 } })),
-        'disarm',
-        1,
-      ) !== undefined || chosen(view([gone(0), drained, sealed(2)])) !== null,
-    );
+    const drained = sealed(1, '0:1-80', { source: { enabled: true } });
+    assert.ok(act(decide(view([gone(0), drained, silent(2)])), 'disarm', 1));
     const off = sealed(1, '0:1-80', { replica: { applier: 'off', received: rows('0:1-100') } });
     assert.ok(act(decide(view([gone(0), off, sealed(2, '0:1-80')])), 'apply', 1));
   });

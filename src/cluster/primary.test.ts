@@ -91,6 +91,12 @@ describe('unknown is not down: a primary is not given up', () => {
     assert.equal(kind([silent(0, LATER_MS - 1000), deaf(1), deaf(2)]), 'gone');
   });
 
+  it('by a brain that never heard it, while its process is young: recovery takes its time', () => {
+    const young = silent(0, 0, { process: { kind: 'running', id: pid(0), sinceMs: LATER_MS - 9999 } });
+    assert.equal(kind([young, deaf(1), deaf(2)]), 'doubtful');
+    assert.equal(kind([young, deaf(1), deaf(2)], {}, heard), 'gone');
+  });
+
   it('too-many-is-not-down: when it refuses, however long', () => {
     assert.equal(kind([refusing(0), deaf(1), silent(2)]), 'doubtful');
   });
@@ -186,6 +192,8 @@ describe('while the primary is in doubt', () => {
       decision.acts.map(({ kind, ordinal }) => [kind, ordinal]),
       [['follow', 1]],
     );
+    const busy = decide(view([silent(0), stopped, replica(2)]));
+    assert.deepEqual(busy.acts, [], 'if nobody else can say');
     const outside = view([silent(0), stopped, silent(2)], { record: { ackers: [acker(2)] } });
     assert.deepEqual(decide(outside).acts, [], 'but nobody else, who could acknowledge outside S');
   });

@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { acker, acts, decideLast, pid, primary, silent, view } from './view-fixture.ts';
+
+const all = [0, 1, 2].map((ordinal) => ({ ordinal, process: pid(ordinal) }));
+
+function restarts(...of: Parameters<typeof view>): string[] {
+  const one = view(...of);
+  // The first look in a minute purges binlogs.
+  return acts(decideLast([one, { ...one, nowMs: one.nowMs + 100 }])).filter((each) => each.startsWith('restart'));
+}
+
+describe('members that are to restart', () => {
+  it('do so one by one, replicas first', () => {
+    assert.deepEqual(restarts([], { restarts: all }), ['restart 1']);
+    assert.deepEqual(restarts([], { restarts: all.filter(({ ordinal }) => ordinal !== 1) }), ['restart 2']);
+  });
+
+  it('wait for a cluster that is healthy', () => {
+    assert.deepEqual(restarts([silent(2)], { restarts: all }), []);
+  });
+
+  it('are the processes that were meant: one that was replaced meanwhile is done', () => {
+    assert.deepEqual(restarts([], { restarts: [{ ordinal: 1, process: pid(1, 2) }] }), []);
+  });
+
+  it('never are the primary, which is switched over first', () => {
+    assert.deepEqual(restarts([], { restarts: [{ ordinal: 0, process: pid(0) }] }), []);
+  });
+
+  it('are the primary only where there is nobody else', () => {
+    const alone = {
+      restarts: [{ ordinal: 0, process: pid(0) }],
+      wanted: { replicas: 1, required: 0, mode: 'asynchronous' },
+      record: { ackers: [], required: 0, mode: 'asynchronous' },
+    } as const;
+    const one = primary(0, { source: { enabled: false, active: false, unlocked: [], connected: [] } });
+    const single = { ...view([one], alone), members: [one] };
+    assert.deepEqual(
+      acts(decideLast([single, { ...single, nowMs: single.nowMs + 100 }])).filter((each) => each.startsWith('restart')),
+      ['restart 0'],
+    );
+  });
+
+  it('do not if writes would wait for it', () => {
+    const two = { restarts: all, record: { ackers: [acker(1), acker(2)], required: 2 }, wanted: { required: 2 } };
+    assert.deepEqual(restarts([primary(0, { source: { required: 2 } })], two), []);
+  });
+});
