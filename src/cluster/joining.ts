@@ -94,7 +94,9 @@ function joinOne(plan: Plan, one: Answering, primary: Answering): void {
     return;
   }
   if (member.busy === 'clone') {
-    plan.report(member, 'cloning', cloneProgress(server));
+    const progress = cloneProgress(server);
+    plan.report(member, 'cloning', progress);
+    if (plan.lasting(`clone ${member.ordinal} at ${progress}`) > BLOCKED_DONOR_MS) unblock(plan, one, primary);
     return;
   }
   if (server.access !== 'closed') {
@@ -268,16 +270,21 @@ function donorFor(plan: Plan, recipient: Answering, primary: Answering): MemberV
   if (replica !== undefined) return replica.member;
   // A clone from a primary hangs as long as a commit waits there.
   if (primary.server.source.waiting === 0 || primary.server.access === 'closed') return primary.member;
-  const stuckMs = plan.lasting(`nobody else to clone from, waiting at ${primary.server.executed.toString()}`);
-  if (stuckMs > BLOCKED_DONOR_MS && primary.member.process.kind === 'running') {
-    plan.act(
-      primary.member,
-      { kind: 'kill', process: primary.member.process.id },
-      `a commit waits for an acknowledgement, and ${names([recipient.member])} can be filled only from a primary without one: ` +
-        `killed, cloned from while closed, opened again`,
-    );
-  }
+  unblock(plan, recipient, primary);
   return null;
+}
+
+/** Killed, a primary on which a commit waits is closed, and shows what waited: it can be cloned from. */
+function unblock(plan: Plan, recipient: Answering, { member, server }: Answering): void {
+  if (server.source.waiting === 0 || server.access === 'closed' || member.process.kind !== 'running') return;
+  const stuckMs = plan.lasting(`nobody else to clone from, waiting at ${server.executed.toString()}`);
+  if (stuckMs <= BLOCKED_DONOR_MS) return;
+  plan.act(
+    member,
+    { kind: 'kill', process: member.process.id },
+    `a commit waits for an acknowledgement, and ${names([recipient.member])} can be filled only from a primary without one: ` +
+      `killed, cloned from while closed, opened again`,
+  );
 }
 
 function mend(plan: Plan, one: Answering, primary: Answering): void {
