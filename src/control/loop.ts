@@ -3,7 +3,14 @@
  * The only place where a decision meets an action.
  */
 import { decide } from '../cluster/decide.ts';
-import { NO_MEMORY, type Act, type Decision, type EndpointWish, type Memory, type Outcome } from '../cluster/decision.ts';
+import {
+  NO_MEMORY,
+  type Act,
+  type Decision,
+  type EndpointWish,
+  type Memory,
+  type Outcome,
+} from '../cluster/decision.ts';
 import type { ClusterRecord } from '../cluster/record.ts';
 import type {
   BarrierView,
@@ -218,8 +225,9 @@ export class Loop {
   }
 
   #member(host: HostView): MemberView {
-    // What was looked at before an act ended does not show what the act did.
-    const stale = (this.#actedAtMs.get(host.ordinal) ?? -1) >= (this.#lookedAtMs.get(host.ordinal) ?? 0);
+    // What was looked at before an act ended does not show what the act did. With no process, there is nothing to look at.
+    const acted = (this.#actedAtMs.get(host.ordinal) ?? -1) >= (this.#lookedAtMs.get(host.ordinal) ?? 0);
+    const stale = acted && host.process.kind !== 'absent';
     return {
       ...host,
       contact: this.#contacts.get(host.ordinal) ?? { kind: 'unseen' },
