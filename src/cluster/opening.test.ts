@@ -123,10 +123,22 @@ describe('a prepared primary opens', () => {
 describe('a primary that restarted', () => {
   const two = { record: { ackers: [acker(1), acker(2), acker(3)], required: 2 }, wanted: { replicas: 4, required: 2 } };
 
-  it('gives way if too few ackers are there to open it, and enough to choose another', () => {
-    const three = { ...two, record: { ackers: [acker(1), acker(2)], required: 2 } };
-    const decision = decide(view([answering(0), sealed(1), silent(2)], three));
+  it('gives way if too few ackers are there to open it, and enough others to choose one and to acknowledge to it', () => {
+    const five = { record: { ackers: [acker(1), acker(2)], required: 2 }, wanted: { replicas: 5, required: 2 } };
+    const decision = decide(view([answering(0), sealed(1), silent(2), sealed(3), sealed(4)], five));
     assert.equal(decision.record?.next.primary?.ordinal, 1);
+  });
+
+  it('does not give way to one that would be no better off', () => {
+    const three = { ...two, record: { ackers: [acker(1), acker(2)], required: 2 } };
+    assert.equal(decide(view([answering(0), sealed(1), silent(2)], three)).record, null);
+  });
+
+  it('stays closed while others are to be filled from it, and too few could acknowledge', () => {
+    const donor = prepared(0, { epochRow: before, source: { unlocked: [1] }, purged: rows('0:1-5') });
+    const decision = decide(view([donor, silent(1), empty(2)], { record: { ackers: [acker(1)], floor } }));
+    assert.equal(act(decision, 'open', 0), undefined);
+    assert.equal(decision.state, 'blocked');
   });
 
   it('is opened in place if enough are there', () => {

@@ -3,7 +3,7 @@ import { GtidSet } from '../gtid/gtid-set.ts';
 import { enoughAckers, hasUnapplied, names, rowsOf, ackerOf } from './assess.ts';
 import { failOver } from './fail-over.ts';
 import { join, stillReadable } from './joining.ts';
-import { admit, shape } from './membership.ts';
+import { admit, awaitsClone, shape } from './membership.ts';
 import type { Answering, Plan } from './plan.ts';
 import { continueSwitchover } from './switch-over.ts';
 import type { MemberView, ServerView } from './view.ts';
@@ -81,6 +81,13 @@ function openOrWait(plan: Plan, { member, server }: Answering): void {
     plan.act(member, { kind: 'open', required: record.required }, why);
   };
   if (record.required === 0) return open('no acknowledgement is asked for');
+  if (servesAsDonor(plan, { member, server })) {
+    plan.state = 'blocked';
+    plan.reason =
+      `member ${member.ordinal} stays closed while others are filled from it: fewer than ${record.required} of ` +
+      `${names(record.ackers)} answer, and a first write that waits would hold that up`;
+    return;
+  }
   if (floor.contains(server.executed)) return open('it shows nothing that its epoch did not start from');
   const holders = holdersOf(plan, server);
   if (holders.length >= record.required) return open(`${names(holders)} received all that it shows`);
@@ -88,6 +95,17 @@ function openOrWait(plan: Plan, { member, server }: Answering): void {
   plan.reason =
     `member ${member.ordinal} shows rows that perhaps nobody acknowledged: it is opened when ${record.required} of ` +
     `${names(record.ackers)} have them, ${holders.length} so far`;
+}
+
+/** Open, it could have nothing acknowledged, and so fill nobody: a clone waits for the commits that wait. */
+function servesAsDonor(plan: Plan, primary: Answering): boolean {
+  const { record, view } = plan;
+  const others = plan.answering().filter((one) => one.member.ordinal !== primary.member.ordinal);
+  const ackers = others.filter((one) => ackerOf(one, record, view) !== null);
+  return (
+    ackers.length < record.required &&
+    others.some((one) => plan.wanted(one.member.ordinal) && awaitsClone(one, primary))
+  );
 }
 
 function holdersOf(plan: Plan, shown: ServerView): MemberView[] {
@@ -107,8 +125,9 @@ function wiser(plan: Plan, { member, server }: Answering): boolean {
   const ackers = plan.answering().filter((one) => ackerOf(one, record, view) !== null);
   const canSeal = ackers.length >= enoughAckers(record);
   const floor = GtidSet.parse(record.floor);
-  const another = plan
+  // One to take over, and enough to acknowledge to it: else the next one would be no better off.
+  const others = plan
     .answering()
-    .some((one) => one.member.ordinal !== member.ordinal && rowsOf(one.server).contains(floor));
-  return canSeal && ackers.length < record.required && another;
+    .filter((one) => one.member.ordinal !== member.ordinal && rowsOf(one.server).contains(floor));
+  return canSeal && ackers.length < record.required && others.length > record.required;
 }
