@@ -38,6 +38,7 @@ type ServerAct = { readonly session: number } & (
   | { readonly kind: 'disarm' }
   | { readonly kind: 'clone'; readonly donor: SourceAddress }
   | { readonly kind: 'purge'; readonly keep: string }
+  | { readonly kind: 'enable-events' }
   | { readonly kind: 'configure'; readonly role: RoleSettings }
 );
 

@@ -36,6 +36,11 @@ export function tend(plan: Plan, primary: Extract<Verdict, { kind: 'serving' | '
   shape(plan, primary);
   if (plan.writes) return;
   configure(plan, primary);
+  // Tried once a minute: one whose definer is gone stays off.
+  const minute = Math.floor(plan.view.nowMs / 60_000);
+  if (primary.kind === 'serving' && server.eventsOff > 0 && plan.lasting(`events off in minute ${minute}`) === 0) {
+    plan.act(member, { kind: 'enable-events' }, 'events run where the primary is');
+  }
   purge(plan, primary);
   restartOne(plan, primary);
   // A member that became the primary before its old data was dropped.

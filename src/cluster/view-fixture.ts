@@ -68,6 +68,7 @@ function server(ordinal: number, executed: string, over: ServerOver): ServerView
     lagSeconds: 0,
     configured: 'as asked for',
     oldestTransactionSeconds: 0,
+    eventsOff: 0,
     ...rest,
     source: { enabled: false, active: false, required: 1, waiting: 0, unlocked: [], connected: [], ...source },
     replica: replica == null ? null : { ...following(0, executed), ...replica },

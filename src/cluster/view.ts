@@ -104,6 +104,8 @@ export interface ServerView {
   readonly configured: string | null;
   /** Age of the oldest transaction that a client has open, in seconds; 0 if none. */
   readonly oldestTransactionSeconds: number;
+  /** Events that came by replication, and do not run here. */
+  readonly eventsOff: number;
 }
 
 export type Contact =

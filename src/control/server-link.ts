@@ -178,7 +178,8 @@ export class ServerLink implements MemberLink {
       case 'prepare':
         return prepare(acting, act.required, act.unlocked, signal);
       case 'open':
-        await open(acting, act.required, signal);
+        return open(acting, act.required, signal);
+      case 'enable-events':
         return enableEvents(acting, signal);
       case 'set-required':
         return setRequired(acting, act.required, signal);
