@@ -4,7 +4,7 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
+import { createWriteStream, rmSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -62,6 +62,11 @@ export class Servers implements AsyncDisposable {
     this.distribution = distribution;
     this.#template = template;
     this.#directory = directory;
+    // A test file that ends before its time leaves no servers running.
+    process.once('exit', () => {
+      for (const server of this.#running) server.signal('SIGKILL');
+      rmSync(directory, { recursive: true, force: true });
+    });
   }
 
   static async begin(): Promise<Servers> {

@@ -86,7 +86,7 @@ test('offline_mode, then SIGTERM: the client hears that the connection is lost, 
   assert.equal(await source.has(1), true, 'committed, on the source alone');
 });
 
-test('KILL QUERY does not end it; KILL CONNECTION and offline_mode cut its client, while the server waits on and commits on a late acknowledgement', async () => {
+test('KILL QUERY does not end it; KILL CONNECTION cuts its client, while the server waits on and commits on a late acknowledgement', async () => {
   const source = await sharedSource(1);
   const n = ++rows;
   using acker = await Acker.attach(source);
