@@ -10,6 +10,7 @@ import { awaitsClone, foreign } from './membership.ts';
 import { demote, reportUnheard, stillReadable } from './joining.ts';
 import { heard, incarnationOf, type Answering, type Plan } from './plan.ts';
 import { sameProcess } from './primary.ts';
+import type { ClusterRecord } from './record.ts';
 import type { MemberView } from './view.ts';
 
 /** An applier that gets nothing done for so long makes it the next one's turn. */
@@ -98,7 +99,7 @@ function fromAckers(plan: Plan, others: readonly Answering[], sealed: readonly A
   const union = ackers.reduce((all, { server }) => all.union(rowsOf(server)), GtidSet.EMPTY);
   const former = GtidSet.parse(record.floor);
   // Who acknowledges anything has all before it: if the union lacks the floor, nothing was acknowledged in this epoch.
-  const floor = union.contains(former) ? union : former;
+  const floor = union.contains(former) ? former.union(perhapsAcknowledged(record, ackers)) : former;
   const candidate = best(plan, sealed, floor);
   if (candidate === null) {
     plan.state = 'lost';
@@ -107,6 +108,24 @@ function fromAckers(plan: Plan, others: readonly Answering[], sealed: readonly A
     return null;
   }
   return { candidate, floor };
+}
+
+/**
+ * What can have been acknowledged, or shown, in this epoch is on k of S; so a row is left out that fewer have, even if
+ * every acker that is not sealed had it: one that the primary alone wrote, or that somebody wrote on a replica.
+ */
+function perhapsAcknowledged(record: ClusterRecord, sealed: readonly Answering[]): GtidSet {
+  const holders = Math.max(1, record.required - (record.ackers.length - sealed.length));
+  // heldBy[n]: the rows that more than n of those looked at so far have.
+  const heldBy: GtidSet[] = Array.from({ length: holders }, () => GtidSet.EMPTY);
+  for (const { server } of sealed) {
+    const rows = rowsOf(server);
+    for (let n = holders - 1; n >= 0; n--) {
+      const also = n === 0 ? rows : (heldBy[n - 1] ?? GtidSet.EMPTY).intersect(rows);
+      heldBy[n] = (heldBy[n] ?? GtidSet.EMPTY).union(also);
+    }
+  }
+  return heldBy[holders - 1] ?? GtidSet.EMPTY;
 }
 
 /** With no acknowledgement asked for, seals stop nothing: only a primary known to be gone is replaced. */
