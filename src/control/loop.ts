@@ -65,6 +65,7 @@ export class Loop {
   /** When an act last failed, by its name: it is not tried again at once. */
   readonly #failedAtMs = new Map<string, number>();
   #barrier: BarrierView | null = null;
+  #barrierEndedAtMs = 0;
   #current: VersionedRecord | null = null;
   #term = 0;
   /** The highest term that this brain tried to write: one whose swap got no answer may be its own. */
@@ -205,8 +206,11 @@ export class Loop {
     const primary = record.primary?.ordinal;
     await Promise.all(listed.filter((host) => host.ordinal !== primary).map((host) => this.#look(host)));
     // A barrier counts for what is seen of the primary after it passed.
-    const barrier = this.#barrier;
+    const ended = this.#barrier;
     await Promise.all(listed.filter((host) => host.ordinal === primary).map((host) => this.#look(host)));
+    // An answer that comes late is to a question from before.
+    const early = ended !== null && this.#barrierEndedAtMs > (this.#lookedAtMs.get(primary ?? -1) ?? 0);
+    const barrier: BarrierView | null = early ? { ...ended, state: 'pending' } : ended;
     // The platform is asked after the servers: a process that ended meanwhile is known to have ended.
     const now = hosts.list();
     return {
@@ -225,12 +229,13 @@ export class Loop {
   }
 
   #member(host: HostView): MemberView {
-    // What was looked at before an act ended does not show what the act did. With no process, there is nothing to look at.
+    const contact = this.#contacts.get(host.ordinal) ?? { kind: 'unseen' };
+    // What was asked before an act ended does not show what the act did; one that does not answer shows nothing.
     const acted = (this.#actedAtMs.get(host.ordinal) ?? -1) >= (this.#lookedAtMs.get(host.ordinal) ?? 0);
-    const stale = acted && host.process.kind !== 'absent';
+    const stale = acted && contact.kind === 'answers';
     return {
       ...host,
-      contact: this.#contacts.get(host.ordinal) ?? { kind: 'unseen' },
+      contact,
       busy: this.#jobs.get(host.ordinal)?.act.kind ?? (stale ? 'settling' : null),
       failure: this.#failures.get(host.ordinal) ?? null,
     };
@@ -268,17 +273,20 @@ export class Loop {
     if (failedMs !== undefined && sinceMs - failedMs < FAILED_PAUSE_MS) return;
     this.#journal('act', `${this.#name(act)}: ${act.why}`);
     if (act.kind === 'barrier' || act.kind === 'write-epoch') {
-      const purpose = act.kind === 'barrier' ? act.purpose : `epoch ${act.epoch}`;
+      const purpose = act.kind === 'barrier' ? act.purpose : epochRow(act.epoch);
       const barrier: BarrierView = { purpose, state: 'pending', sinceMs };
       this.#barrier = barrier;
       const end = (state: 'passed' | 'failed'): void => {
-        if (this.#barrier === barrier) this.#barrier = { ...barrier, state };
+        if (this.#barrier !== barrier) return;
+        this.#barrier = { ...barrier, state };
+        this.#barrierEndedAtMs = clock.nowMs();
       };
       void this.#carryOut(act, sinceMs).then((error) => end(error === null ? 'passed' : 'failed'));
       return;
     }
-    // What a barrier proves of the primary holds until something is changed there.
-    if (act.ordinal === this.#record().primary?.ordinal) this.#barrier = null;
+    // What a barrier proves of the primary holds until something is changed there. The epoch's row proves nothing else.
+    const { primary, epoch } = this.#record();
+    if (act.ordinal === primary?.ordinal && this.#barrier?.purpose !== epochRow(epoch)) this.#barrier = null;
     const job: Job = { act, sinceMs };
     this.#jobs.set(act.ordinal, job);
     void this.#carryOut(act, sinceMs).then((error) => {
@@ -366,8 +374,13 @@ export class Loop {
 
   /** Rejects if the record names another brain's term. For links, whenever they took a lock. */
   async confirm(): Promise<void> {
+    const before = this.#term;
     const found = await this.#options.records.read();
-    if (found !== null && found.record.term !== this.#term) throw new SupersededError(this.#term, found.record.term);
+    if (found === null || found.record.term === this.#term) return;
+    // Links reconnect while a new term is being written: what was read may be this brain's own.
+    const writing = before !== this.#term || this.#tried !== this.#term;
+    if (writing && found.record.term <= this.#tried) throw new Error('the record is being written: to be asked again');
+    throw new SupersededError(this.#term, found.record.term);
   }
 
   /** Says whether it is written. A swap without an answer is neither: the record is written once more, under a new term. */
@@ -443,6 +456,10 @@ export class Loop {
     await this.#options.clock.sleep(ms, alarm.signal);
     this.#wake = () => undefined;
   }
+}
+
+function epochRow(epoch: number): string {
+  return `the row of epoch ${epoch}`;
 }
 
 function unborn(ordinal: number): HostView {
