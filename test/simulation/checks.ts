@@ -5,10 +5,13 @@ import type { View } from '../../src/cluster/view.ts';
 import type { Brain } from './brain.ts';
 import type { Data } from './data.ts';
 import { Gtids } from './gtids.ts';
-import { rowsIn, type Member } from './member.ts';
+import { rowsIn, type Aside, type Member } from './member.ts';
 import type { Server } from './server.ts';
 import { nameOf, type Transaction } from './transaction.ts';
 import type { World } from './world.ts';
+
+/** Nothing was disturbed for so long: what is true now could be seen. */
+const STEADY_MS = 3000;
 
 export class Checks {
   readonly #world: World;
@@ -29,6 +32,8 @@ export class Checks {
   /** The data that was opened in the newest epoch. */
   #leader: { readonly epoch: number; readonly data: Data } | null = null;
 
+  /** The epoch in which each brain has given up the primary. */
+  readonly #givenUp = new WeakMap<Brain, number>();
   /** Members whose data was lost, set aside or set back, until they have caught up. */
   readonly #lost = new Set<number>();
 
@@ -38,9 +43,11 @@ export class Checks {
 
   onRecord(record: ClusterRecord): void {
     const before = this.#clusterRecord;
-    if (before !== null && record.epoch < before.epoch)
+    const { tampered } = this.#world.shelf;
+    if (before !== null && record.epoch < before.epoch && !tampered)
       this.#world.fail(`the record went back to epoch ${record.epoch}`);
     this.#clusterRecord = record;
+    if (before !== null && record.epoch === before.epoch && record.required > before.required) this.#isArmed(record);
     if (before !== null && record.epoch > before.epoch && before.mode === 'asynchronous') this.#forgive(record);
   }
 
@@ -54,8 +61,74 @@ export class Checks {
     this.#readVerified = new WeakMap();
   }
 
-  onDecision(_brain: Brain, _decision: Decision, _view: View): void {
-    // Invariants that only a decision shows are added here.
+  /** Invariant 7: stronger is done first, then recorded. */
+  #isArmed({ primary, required }: ClusterRecord): void {
+    const server = primary === null ? null : this.#world.member(primary.ordinal).server;
+    if (server === null || server.data.serverUuid !== primary?.serverUuid || server.superReadOnly) return;
+    if (server.source.active && server.source.required >= required) return;
+    this.#world.fail(`invariant 7: k = ${required} is recorded, but member ${server.ordinal} does not wait for it`);
+  }
+
+  onDecision(brain: Brain, decision: Decision, view: View): void {
+    const { givenUp } = decision.memory;
+    const before = this.#givenUp.get(brain);
+    this.#givenUp.set(brain, givenUp?.epoch ?? -1);
+    if (givenUp !== null && before !== givenUp.epoch) this.#isUnheard(view);
+    if (this.#world.shelf.tampered) this.#touchesNothing(decision, view);
+  }
+
+  /** Invariant 5: unknown is not down. */
+  #isUnheard({ record, members }: View): void {
+    if (record.primary === null || this.#world.time.nowMs - this.#world.disturbedMs < STEADY_MS) return;
+    const { ordinal, serverUuid } = record.primary;
+    const { server } = this.#world.member(ordinal);
+    if (server === null || server.process.frozen || !server.listening || server.data.serverUuid !== serverUuid) return;
+    if (server.superReadOnly || server.holdsAcl) return;
+    const hears = members.filter(({ ordinal: other, contact }) => {
+      const replica = this.#world.member(other).server;
+      return contact.kind === 'answers' && replica?.receiver.hears(server) === true;
+    });
+    if (hears.length === 0 && !server.refusesAll) return;
+    this.#world.fail(
+      `invariant 5: the primary, member ${ordinal}, is given up although it is well` +
+        (server.refusesAll ? ', and only refuses' : `, and heard by ${hears.map((one) => one.ordinal).join(', ')}`),
+    );
+  }
+
+  /** Invariant 10: data that has seen a higher epoch than the record is left alone. */
+  #touchesNothing(decision: Decision, { record, members }: View): void {
+    const ahead = members.some(
+      ({ contact }) =>
+        contact.kind === 'answers' &&
+        contact.server.locked &&
+        contact.server.epochRow?.clusterId === record.clusterId &&
+        contact.server.epochRow.epoch > record.epoch,
+    );
+    const touching = decision.acts.filter(({ kind }) => kind !== 'start');
+    if (!ahead || (touching.length === 0 && decision.record === null)) return;
+    this.#world.fail(
+      `invariant 10: the record is older than the data, and yet: ${touching.map(({ kind }) => kind).join(', ')}`,
+    );
+  }
+
+  /** Invariant 7: no binlog that a member of S lacks is purged. */
+  onPurged(server: Server): void {
+    for (const acker of this.#world.shelf.record?.ackers ?? []) {
+      const data = this.#dataOf(acker);
+      if (data === null || rowsIn(data).contains(server.data.purged)) continue;
+      this.#world.fail(`invariant 7: member ${server.ordinal} purged binlogs that acker ${acker.ordinal} lacks`);
+    }
+  }
+
+  /** Invariant 8: old data goes when the new has all of it that was acknowledged. */
+  onDropped({ ordinal, data }: Member, dropped: readonly Aside[]): void {
+    for (const transaction of this.acknowledged) {
+      if (!dropped.some((aside) => aside.data.holds(transaction)) || data?.holds(transaction) === true) continue;
+      this.#world.fail(
+        `invariant 8: member ${ordinal} drops old data with ${nameOf(transaction)}, which its new data lacks`,
+      );
+      return;
+    }
   }
 
   /** A commit is over at the server that wrote it. `answered`: somebody is told OK. */
@@ -63,6 +136,11 @@ export class Checks {
     const { record } = this.#world.shelf;
     if (record?.primary?.serverUuid === server.data.serverUuid && record.epoch > (this.#leader?.epoch ?? 0)) {
       this.#opened(server, record.epoch);
+    }
+    // Somebody shortened the timeout: an OK without an acknowledgement is their doing.
+    if (server.source.enabled && !server.source.active) {
+      this.#known.add(transaction);
+      return;
     }
     const { kind } = transaction.content;
     if (kind === 'barrier' || kind === 'epoch' || !answered) return;
@@ -207,11 +285,14 @@ export class Checks {
     const { shelf, decision, wanted } = this.#world;
     const { record } = shelf;
     if (record?.primary == null || decision === null) return 'there is no primary yet';
+    if (this.#excused(record)) return null;
     if (decision.state !== 'healthy') return `${decision.state}: ${decision.reason}`;
     if (record.mode !== wanted.mode) return `the mode is ${record.mode}, not ${wanted.mode}`;
     if (record.required !== wanted.required) return `k is ${record.required}, not ${wanted.required}`;
     const primary = this.#world.member(record.primary.ordinal).data;
     if (primary === null) return 'the primary has no data';
+    const { source } = this.#world.member(record.primary.ordinal).server ?? {};
+    if (record.required > 0 && source?.active !== true) return 'the primary does not wait for acknowledgements';
     for (const member of this.#world.members) {
       if (member.ordinal >= wanted.replicas) {
         if (member.running !== null) return `member ${member.ordinal} should have left`;
@@ -223,11 +304,17 @@ export class Checks {
     return null;
   }
 
+  /** In a quorum of two, k is fixed and S can't shrink: an acker with rows of its own is for people to look at. */
+  #excused({ mode, ackers, required }: ClusterRecord): boolean {
+    const errant = this.#world.decision?.members.some(({ state }) => state === 'errant') === true;
+    return errant && mode === 'quorum' && this.#world.wanted.replicas === 2 && ackers.length <= required;
+  }
+
   /** With clients at rest: every member has the same, and all that was acknowledged. */
   atEnd(): void {
     const { shelf, members, wanted } = this.#world;
     const { record } = shelf;
-    if (record?.primary == null) return;
+    if (record?.primary == null || this.#excused(record)) return;
     const primary = this.#world.member(record.primary.ordinal).data;
     if (primary === null) return;
     if (!this.mayLose) this.#holdsAll(primary, `member ${record.primary.ordinal}, the primary at the end,`);

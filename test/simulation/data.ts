@@ -139,6 +139,14 @@ export class Data {
     this.rotate();
   }
 
+  /** relay_log_recovery=ON: what was not applied is thrown away, to be fetched again. */
+  forgetUnapplied(): void {
+    this.relay.length = this.applied;
+    this.relaySynced = Math.min(this.relaySynced, this.applied);
+    this.received.clear();
+    for (const one of this.relay) this.received.add(one);
+  }
+
   /** Whatever was not synced is gone. */
   loseUnsynced(keepRelay: number): void {
     this.binlog.length = this.synced - this.firstPosition;

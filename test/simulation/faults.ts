@@ -44,6 +44,10 @@ export type Fault =
       readonly ms: number;
     }
   | { readonly kind: 'clone-fails' }
+  | { readonly kind: 'semi-sync-off' }
+  | { readonly kind: 'refuses'; readonly target: Target; readonly ms: number }
+  | { readonly kind: 'record-rolled-back'; readonly ms: number }
+  | { readonly kind: 'record-lost' }
   | { readonly kind: 'clock-jumps'; readonly target: Target; readonly byMs: number }
   | { readonly kind: 'blackout'; readonly ms: number; readonly kept: number }
   | { readonly kind: 'scale'; readonly replicas: number }
@@ -82,6 +86,10 @@ const WEIGHTS: Readonly<Record<Fault['kind'], number>> = {
   'clone-fails': 2,
   'clock-jumps': 1,
   blackout: 1,
+  'semi-sync-off': 1,
+  refuses: 1,
+  'record-rolled-back': 0.5,
+  'record-lost': 0.5,
   scale: 3,
   mode: 1,
   switchover: 8,
@@ -116,6 +124,7 @@ function draw(random: Random, members: number): Fault {
     case 'freeze':
     case 'broken-applier':
     case 'too-many-connections':
+    case 'refuses':
       return { kind, target: target(), ms };
     case 'power-loss':
       return { kind, target: target(), ms, kept: random.unit() };
@@ -138,7 +147,11 @@ function draw(random: Random, members: number): Fault {
     case 'second-brain':
     case 'account-statement':
     case 'clone-fails':
+    case 'semi-sync-off':
+    case 'record-lost':
       return { kind };
+    case 'record-rolled-back':
+      return { kind, ms: random.between(1000, 8000) };
     case 'statements-fail':
       return { kind, target: target(), fails: random.pick([0, 0.1, 0.5]), lost: random.pick([0, 0.1, 0.5]), ms };
     case 'clock-jumps':
@@ -172,6 +185,8 @@ export class Injector {
   readonly #random: Random;
   /** What ends the faults that last; all are called when the faults are over. */
   readonly #ends = new Set<() => void>();
+  /** While the record is not the newest, who leads must be seen: nothing else goes wrong. */
+  #exclusive = false;
 
   constructor(world: World, random: Random) {
     this.#world = world;
@@ -191,6 +206,7 @@ export class Injector {
   #lasting(ms: number, end: () => void): void {
     const once = (): void => {
       if (!this.#ends.delete(once)) return;
+      this.#world.disturbedMs = this.#world.time.nowMs;
       end();
     };
     this.#ends.add(once);
@@ -207,7 +223,9 @@ export class Injector {
 
   inject(fault: Fault): void {
     const { network, trace } = this.#world;
+    if (this.#exclusive) return;
     trace(`FAULT ${JSON.stringify(fault)}`);
+    this.#world.disturbedMs = this.#world.time.nowMs;
     switch (fault.kind) {
       case 'kill':
         return this.#member(fault.target).kill();
@@ -325,6 +343,23 @@ export class Injector {
       case 'clone-fails':
         for (const { server } of this.#world.members) server?.cloning?.fail();
         return;
+      case 'semi-sync-off': {
+        const { server } = this.#member('primary');
+        if (server !== null) server.timeoutMs = 1;
+        return;
+      }
+      case 'refuses': {
+        const { server } = this.#member(fault.target);
+        if (server === null) return;
+        server.refusesAll = true;
+        // Whoever administers it sees to it that the controller has to log in anew.
+        for (const session of server.sessions.values()) if (session.isController) session.kill();
+        return this.#lasting(fault.ms, () => (server.refusesAll = false));
+      }
+      case 'record-rolled-back':
+        return this.#rollBack(fault.ms);
+      case 'record-lost':
+        return this.#loseRecord();
       case 'clock-jumps':
         this.#member(fault.target).server?.receiver.jumpClock(fault.byMs);
         for (const brain of this.#world.livingBrains) brain.clock.jumpWall(fault.byMs);
@@ -366,6 +401,37 @@ export class Injector {
     this.#lasting(ms, () => {
       for (const [from, to] of fresh) network.heal(from, to);
     });
+  }
+
+  /** Whether every member of the resource is there to be seen, and none besides. */
+  get #calm(): boolean {
+    const { members, wanted, shelf } = this.#world;
+    const seen = members.filter(({ server }) => server?.listening === true && !server.process.frozen);
+    return this.#ends.size === 0 && shelf.record?.primary != null && seen.length === wanted.replicas;
+  }
+
+  /** An old copy of the record for a while; then the newest again, and brains that start with it. */
+  #rollBack(ms: number): void {
+    const bringBack = this.#calm ? this.#world.shelf.rollBack() : null;
+    if (bringBack === null) return this.#world.trace('not carried out: not everybody is there');
+    this.#exclusive = true;
+    this.#restartBrains();
+    this.#lasting(ms, () => {
+      bringBack();
+      this.#exclusive = false;
+      this.#restartBrains();
+    });
+  }
+
+  #loseRecord(): void {
+    if (!this.#calm) return this.#world.trace('not carried out: not everybody is there');
+    this.#world.shelf.lose();
+    this.#restartBrains();
+  }
+
+  #restartBrains(): void {
+    for (const brain of this.#world.livingBrains) brain.die();
+    this.#world.startBrain();
   }
 
   /** The power of all machines at once. Every disk survives, and with it the primary's binlog. */

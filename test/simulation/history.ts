@@ -36,13 +36,14 @@ export async function runHistory(options: HistoryOptions): Promise<Outcome> {
   // Errors are many, and where they come from is of interest only to somebody who reads the timeline.
   Error.stackTraceLimit = options.onTrace === undefined ? 0 : 30;
   const chance = new Random(seed, 'setup');
-  const members = chance.pick([3, 3, 3, 3, 5, 4, 2, 1]);
+  const members = chance.pick([3, 3, 3, 3, 5, 4, 2, 1, 6]);
   const mode = chance.chance(0.75) ? null : chance.pick(['quorum', 'adaptive', 'adaptive', 'asynchronous'] as const);
   const setup: WorldOptions = {
     seed,
     members,
     mode,
     powerLoss: chance.chance(0.3),
+    version: chance.pick(['9.7.0', '9.7.0', '8.4.6']),
     platform: chance.chance(0.5) ? 'one-machine' : 'machines',
     clients: 1 + chance.int(3),
     straight: chance.chance(0.3) ? 1 : 0,

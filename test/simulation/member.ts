@@ -4,6 +4,7 @@ import { Data } from './data.ts';
 import { Gtids } from './gtids.ts';
 import { Process, type Machine } from './network.ts';
 import { Server, type Surroundings } from './server.ts';
+import { startSettings } from './settings.ts';
 import type { VirtualTime } from './virtual-time.ts';
 
 export interface Aside extends SetAside {
@@ -16,11 +17,15 @@ export interface MemberOptions {
   readonly time: VirtualTime;
   readonly world: Surroundings;
   readonly newUuid: () => string;
+  readonly powerLoss: boolean;
+  readonly netTimeoutMs: number;
   readonly changed: () => void;
   /** Its data is another from now on. */
   readonly onData: (member: Member) => void;
   /** Its data was lost, set aside or set back. */
   readonly onLost: (member: Member) => void;
+  /** What was set aside is deleted. */
+  readonly onDropped: (member: Member, dropped: readonly Aside[]) => void;
 }
 
 export class Member {
@@ -95,8 +100,11 @@ export class Member {
       onData(this);
     }
     const { data } = this;
+    const { powerLoss, netTimeoutMs } = this.#options;
+    const settings = startSettings({ ordinal: this.ordinal, serverId: data.serverId, powerLoss, netTimeoutMs });
     data.recover();
-    const server = new Server(this.ordinal, new Process(time, machine), data, world);
+    if (settings.get('relay_log_recovery') !== 'OFF') data.forgetUnapplied();
+    const server = new Server(this.ordinal, new Process(time, machine), data, world, settings);
     server.onExit = () => this.#exit(server, 0);
     this.server = server;
     this.#id = { pid: ++this.#pids, startTime: String(Math.round(time.nowMs)) };
@@ -105,6 +113,10 @@ export class Member {
     server.after(world.random.between(600, fresh ? 2000 : 1500), () => {
       if (start !== this.#starting) return;
       server.listening = true;
+      if (!server.isOn('skip_replica_start')) {
+        server.receiver.start();
+        server.applier.start();
+      }
       this.#failures = 0;
       world.trace(`member ${this.ordinal} is up`);
       this.#options.changed();
@@ -166,8 +178,14 @@ export class Member {
       this.#starting++;
     }
     data?.loseUnsynced(keepRelay(data.relay.length));
-    if (!this.#options.world.powerLoss) this.#options.onLost(this);
+    if (!this.#options.powerLoss) this.#options.onLost(this);
     this.#options.changed();
+  }
+
+  dropAside(): void {
+    const dropped = this.asides;
+    this.asides = [];
+    this.#options.onDropped(this, dropped);
   }
 
   setAside(): void {

@@ -87,16 +87,43 @@ export class RecordShelf {
   version = 0;
   record: ClusterRecord | null = null;
   readonly faults: RecordFaults = { lost: 0, land: 'written', awayUntilMs: 0, slowMs: 0 };
+  /** Somebody lost it, or brought an old copy back. */
+  tampered = false;
+  /** Every record that was the newest once, by its version. */
+  readonly #history: { readonly version: number; readonly record: ClusterRecord }[] = [];
   readonly #onWritten: (record: ClusterRecord) => void;
 
   constructor(onWritten: (record: ClusterRecord) => void) {
     this.#onWritten = onWritten;
   }
 
+  /** An old copy of the store is brought back. Returns what brings the newest back; null if there is no older epoch. */
+  rollBack(): (() => void) | null {
+    const { version, record } = this;
+    const old = this.#history.findLast((entry) => entry.record.epoch < (record?.epoch ?? 0) && entry.record.epoch > 0);
+    if (old === undefined) return null;
+    this.tampered = true;
+    this.version = old.version;
+    this.record = old.record;
+    return () => {
+      this.version = version + 1000;
+      this.record = record;
+      this.tampered = false;
+    };
+  }
+
+  /** The store is emptied. */
+  lose(): void {
+    this.tampered = true;
+    this.version = 0;
+    this.record = null;
+  }
+
   swap(expected: number, record: ClusterRecord): 'written' | 'conflict' {
     if (this.version !== expected) return 'conflict';
     this.version++;
     this.record = record;
+    this.#history.push({ version: this.version, record });
     this.#onWritten(record);
     return 'written';
   }
@@ -274,7 +301,7 @@ export class SimulatedHosts implements MemberHosts {
 
   dropAside(ordinal: number): Promise<void> {
     return this.#act(ordinal, 5, (done) => {
-      this.#world.member(ordinal).asides = [];
+      this.#world.member(ordinal).dropAside();
       done();
     });
   }

@@ -8,6 +8,10 @@ import type { Transaction } from './transaction.ts';
 const RETRY_MS = 1000;
 /** Transactions that are applied at once; they commit in their order all the same. */
 const BATCH = 40;
+/** How often a source that dies leaves a part of a transaction behind. */
+const PARTLY = 0.3;
+/** How long an applier that is told to stop waits for the rest of a transaction. */
+const AMID_MS = 60_000;
 
 /** The receiver (IO thread): fetches into the relay log, and acknowledges if it did so when it was started. */
 export class Receiver {
@@ -81,8 +85,13 @@ export class Receiver {
       }
       const connection = new Connection(world.network, process, server.process);
       this.#connection = connection;
-      connection.onLost = () =>
-        stale() ? undefined : this.#retry('2013: lost connection', this.state === 'on' ? 10 : RETRY_MS);
+      connection.onLost = () => {
+        if (stale()) return;
+        // A source that dies may have sent part of a transaction.
+        if (this.state === 'on' && !server.process.alive && world.random.chance(PARTLY))
+          this.#server.applier.startAmid();
+        this.#retry('2013: lost connection', this.state === 'on' ? 10 : RETRY_MS);
+      };
       server.process.do(() =>
         server.accept(connection, `baton_replica_${ordinal}`, false, (answer) => {
           if (stale()) return connection.closeByClient();
@@ -154,6 +163,11 @@ export class Receiver {
     this.#deafUntilMs = this.#server.world.nowMs() + this.#server.world.netTimeoutMs / 2;
   }
 
+  /** Whether the heartbeats of this very server come. */
+  hears(source: Server): boolean {
+    return this.state === 'on' && this.#source === source && this.silentMs < this.#server.world.netTimeoutMs / 2;
+  }
+
   /** Since when nothing came, not even a heartbeat. */
   get silentMs(): number {
     this.#listen();
@@ -169,11 +183,12 @@ export class Receiver {
   ): void {
     const { data, world } = this.#server;
     this.#heardMs = world.nowMs();
+    this.#server.applier.amid = false;
     for (const transaction of transactions) data.receive(transaction);
-    if (world.powerLoss) data.relaySynced = data.relay.length;
+    if (this.#server.syncsRelay) data.relaySynced = data.relay.length;
     this.#server.applier.kick();
     if (!wantsAck || !this.acking) return;
-    const diskMs = world.powerLoss ? this.#server.syncMs * transactions.length : 0.05;
+    const diskMs = this.#server.syncsRelay ? this.#server.syncMs * transactions.length : 0.05;
     connection.toServer(() => source.acknowledge(data.serverId, end), diskMs);
   }
 }
@@ -185,6 +200,8 @@ export class Applier {
   error = '';
   /** What applying one transaction takes. */
   applyMs = 0.3;
+  /** It waits for the rest of a transaction that a dead source began to send. */
+  amid = false;
   #busy = false;
   #stopped: (() => void)[] = [];
 
@@ -199,7 +216,25 @@ export class Applier {
     this.kick();
   }
 
+  startAmid(): void {
+    const { data } = this.#server;
+    this.amid = this.on && !this.#busy && data.applied === data.relay.length;
+  }
+
+  /** Killed, it rolls back what it has not got all of. */
+  kill(): void {
+    this.amid = false;
+    this.on = false;
+  }
+
   stop(stopped: () => void): void {
+    if (this.amid) {
+      this.#server.after(AMID_MS, () => {
+        this.amid = false;
+        this.stop(stopped);
+      });
+      return;
+    }
     this.on = false;
     if (this.#busy) this.#stopped.push(stopped);
     else stopped();

@@ -8,6 +8,7 @@ import type { Connection, Network, Process } from './network.ts';
 import type { Random } from './random.ts';
 import { Applier, Receiver } from './replica.ts';
 import { ServerSession } from './server-session.ts';
+import type { Settings } from './settings.ts';
 import { nameOf, type Content, type Transaction } from './transaction.ts';
 
 export interface Failure {
@@ -26,10 +27,10 @@ export interface Surroundings {
   readonly onCommitted: (server: Server, transaction: Transaction, answered: boolean) => void;
   /** A client reads through the primary endpoint; `since`: how many rows had been seen when it began. */
   readonly onRead: (server: Server, since: number) => void;
+  readonly onPurged: (server: Server) => void;
   readonly trace: (text: string) => void;
   readonly netTimeoutMs: number;
-  /** sync_relay_log=1. */
-  readonly powerLoss: boolean;
+  readonly version: string;
 }
 
 /** A replica's connection: what it lacks is sent as soon as it is synced. */
@@ -62,13 +63,19 @@ export class Server {
   listening = false;
   /** Told to end; its waiting commits were answered with OK. */
   ending = false;
-  superReadOnly = true;
-  readOnly = true;
+  superReadOnly: boolean;
+  readOnly: boolean;
   offline = false;
-  replicaEnabled = false;
+  replicaEnabled: boolean;
+  readonly settings: Settings;
   readonly source = { enabled: false, active: false, required: 1 };
+  /** sync_relay_log=1: what is acknowledged survives a power cut. */
+  syncsRelay: boolean;
+  timeoutMs: number;
   readonly sessions = new Map<number, ServerSession>();
   readonly locks = new Map<string, ServerSession>();
+  /** The controller is refused, too. */
+  refusesAll = false;
   /** Client logins at the ordinary port are refused with 1040. */
   tooManyConnections = false;
   syncMs = 0.6;
@@ -91,13 +98,23 @@ export class Server {
   #aclQueue: (() => void)[] = [];
   #lockQueue: { readonly name: string; readonly session: ServerSession; readonly got: (got: boolean) => void }[] = [];
 
-  constructor(ordinal: number, process: Process, data: Data, world: Surroundings) {
+  constructor(ordinal: number, process: Process, data: Data, world: Surroundings, settings: Settings) {
     this.ordinal = ordinal;
     this.process = process;
     this.data = data;
     this.world = world;
+    this.settings = settings;
+    this.superReadOnly = this.readOnly = this.isOn('super_read_only');
+    this.replicaEnabled = this.isOn('rpl_semi_sync_replica_enabled');
+    this.source.enabled = this.source.active = this.isOn('rpl_semi_sync_source_enabled');
+    this.syncsRelay = settings.get('sync_relay_log') === '1';
+    this.timeoutMs = Number(settings.get('rpl_semi_sync_source_timeout') ?? 10_000);
     this.receiver = new Receiver(this);
     this.applier = new Applier(this);
+  }
+
+  isOn(setting: string): boolean {
+    return this.settings.get(setting) === 'ON';
   }
 
   after(ms: number, run: () => void): void {
@@ -128,6 +145,7 @@ export class Server {
 
   #refusal(user: string, admin: boolean): Failure | null {
     if (this.ending) return { errno: 1053, message: 'Server shutdown in progress' };
+    if (this.refusesAll) return { errno: 1040, message: 'Too many connections' };
     if (!admin && this.tooManyConnections) return { errno: 1040, message: 'Too many connections' };
     if (!admin && this.offline) return { errno: 3032, message: 'The server is currently in offline mode' };
     const ordinal = /^baton_replica_(\d+)$/.exec(user)?.[1];
@@ -189,6 +207,10 @@ export class Server {
   }
 
   // ── Commits ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  get holdsAcl(): boolean {
+    return this.#aclHeld;
+  }
 
   /** Whether a commit waits for an acknowledgement now. */
   get waiting(): number {
@@ -264,6 +286,7 @@ export class Server {
       this.#syncing = false;
       for (const dump of this.#dumps) this.#push(dump);
       this.#release();
+      this.#watchTimeout();
       if (this.data.end > end) this.#sync();
     });
   }
@@ -284,7 +307,9 @@ export class Server {
 
   #acknowledged(): number {
     const positions = [...this.#acks.values()].sort((a, b) => b - a);
-    return positions[this.source.required - 1] ?? 0;
+    // Bug 109829: older versions take another acknowledgement than the smallest of three and more.
+    const counted = this.world.version.startsWith('8') ? Math.min(this.source.required, 2) : this.source.required;
+    return positions.length < this.source.required ? 0 : (positions[counted - 1] ?? 0);
   }
 
   acknowledge(serverId: number, end: number): void {
@@ -302,10 +327,20 @@ export class Server {
     this.#release();
   }
 
-  /** As if the timeout had run out: commits wait no more, and only OFF and ON again change that. */
+  /** The timeout ran out: commits wait no more, and only OFF and ON again change that. */
   loseSemiSync(): void {
+    if (!this.source.active) return;
     this.source.active = false;
+    this.world.trace(`member ${this.ordinal} waits for no acknowledgement any more`);
     this.#release();
+  }
+
+  #watchTimeout(): void {
+    if (this.timeoutMs > 1_000_000 || !this.source.active) return;
+    const { committed } = this.data;
+    this.after(this.timeoutMs, () => {
+      if (this.data.committed === committed && this.waiting > 0) this.loseSemiSync();
+    });
   }
 
   /** MySQL has no 0. */
@@ -351,7 +386,11 @@ export class Server {
     for (const other of this.#dumps) if (other.replicaUuid === request.replicaUuid) other.session.kill();
     const dump: Dump = { ...request, session, have: request.have.copy(), cursor: this.data.firstPosition };
     this.#dumps.add(dump);
-    session.onEnd = () => this.#dumps.delete(dump);
+    session.onEnd = () => {
+      this.#dumps.delete(dump);
+      if (!this.isOn('rpl_semi_sync_source_wait_no_replica') && this.#dumps.size < this.source.required)
+        this.loseSemiSync();
+    };
     this.after(0.1, () => this.#push(dump));
     return null;
   }

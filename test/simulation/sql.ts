@@ -13,6 +13,8 @@ type Handler = (session: ServerSession, match: RegExpExecArray, values: readonly
 
 const OK: Answer = { rows: [] };
 const STOP_MS = 0.5;
+/** The number of the applier's own connection. */
+const APPLIER = 5;
 
 function row(values: Row): Answer {
   return { rows: [values] };
@@ -82,11 +84,20 @@ const STATEMENTS: readonly (readonly [RegExp, Handler])[] = [
   ],
   [
     /^SELECT GTID_SUBTRACT\(RECEIVED_TRANSACTION_SET/,
-    ({ server: { data } }, _, _values, done) => {
+    ({ server }, _, _values, done) => {
+      const { data } = server;
       const unapplied = new Gtids();
       for (const one of data.relay) if (!data.executed.has(one)) unapplied.add(one);
-      done(data.replica === null ? OK : row({ unapplied: unapplied.toString(), amid: null }));
+      done(
+        data.replica === null
+          ? OK
+          : row({ unapplied: unapplied.toString(), amid: server.applier.amid ? APPLIER : null }),
+      );
     },
+  ],
+  [
+    /^SELECT SERVICE_STATE AS state FROM performance_schema.replication_applier_status /,
+    ({ server }, _, _values, done) => done(row({ state: server.applier.on ? 'ON' : 'OFF' })),
   ],
   [
     /^SELECT HOST AS host, PORT AS port FROM performance_schema.replication_connection_configuration/,
@@ -169,8 +180,13 @@ const STATEMENTS: readonly (readonly [RegExp, Handler])[] = [
   ],
   // What nothing here depends on, and whatever the resource sets, in backquotes.
   [
-    /^SET GLOBAL (event_scheduler|rpl_semi_sync_source_timeout|`.*`) = /,
-    (session, _, _values, done) => set(session, () => undefined, done),
+    /^SET GLOBAL (event_scheduler|`.*`) = (.*)$/,
+    (session, [, name, value], _, done) =>
+      set(session, () => name === '`sync_relay_log`' && (session.server.syncsRelay = value === '1'), done),
+  ],
+  [
+    /^SET GLOBAL rpl_semi_sync_source_timeout = (\d+)$/,
+    (session, [, ms], _, done) => set(session, () => (session.server.timeoutMs = Number(ms)), done),
   ],
   [/^SELECT EVENT_SCHEMA AS s, /, (_session, _match, _values, done) => done(OK)],
 
@@ -247,6 +263,7 @@ const STATEMENTS: readonly (readonly [RegExp, Handler])[] = [
     /^PURGE BINARY LOGS TO \?$/,
     ({ server }, _, [file], done) => {
       server.data.purgeTo(String(file));
+      server.world.onPurged(server);
       done(OK);
     },
   ],
@@ -307,7 +324,8 @@ export function execute(session: ServerSession, sql: string, values: readonly un
   statement.handler(session, statement.match, values, done);
 }
 
-function variable({ data, source, superReadOnly, readOnly, waiting }: ServerSession['server'], name: string): unknown {
+function variable(server: ServerSession['server'], name: string): unknown {
+  const { data, source, superReadOnly, readOnly, waiting, settings } = server;
   switch (name) {
     case 'gtid_executed':
       return data.executed.toString();
@@ -320,17 +338,18 @@ function variable({ data, source, superReadOnly, readOnly, waiting }: ServerSess
     case 'rpl_semi_sync_source_wait_for_replica_count':
       return source.required;
     case 'rpl_semi_sync_source_wait_point':
-      return 'AFTER_SYNC';
+      return settings.get(name);
     case 'Rpl_semi_sync_source_status':
       return source.active ? 'ON' : 'OFF';
     case 'Rpl_semi_sync_source_wait_sessions':
       return waiting;
     case 'rpl_semi_sync_source_timeout':
-      return 4_294_967_295;
+      return server.timeoutMs;
     case 'rpl_semi_sync_source_wait_no_replica':
+      return bit(server.isOn(name));
     case 'sync_binlog':
     case 'innodb_flush_log_at_trx_commit':
-      return 1;
+      return settings.get(name);
     default:
       throw new Error(`the simulated server has no variable ${name}`);
   }
@@ -356,6 +375,10 @@ function pause(session: ServerSession, ms: number, over: () => void): void {
 }
 
 function kill(session: ServerSession, id: number, done: Done): void {
+  if (id === APPLIER) {
+    session.server.after(1, () => session.server.applier.kill());
+    return done(OK);
+  }
   const victim = session.server.sessions.get(id);
   if (victim === undefined) return done({ errno: 1094, message: `Unknown thread id: ${id}` });
   victim.kill();
@@ -377,7 +400,7 @@ function observed({ server }: ServerSession, holder: number): unknown {
     atMs === undefined ? null : Math.max(0, (server.world.nowMs() - atMs) / 1000);
   return {
     uuid: data.serverUuid,
-    version: '9.7.0',
+    version: server.world.version,
     locked: bit(server.locks.get('baton.controller')?.id === holder),
     executed: data.executed.toString(),
     purged: data.purged.toString(),
@@ -409,6 +432,7 @@ function observed({ server }: ServerSession, holder: number): unknown {
     behind: applier.on ? age(next?.writtenAtMs) : null,
     lastApplied: age(last?.writtenAtMs),
     transaction: null,
+    eventsOff: 0,
     epoch:
       data.epoch === null ? null : { clusterId: data.epoch.clusterId, epoch: data.epoch.epoch, term: data.epoch.term },
     clone: cloneState(server),

@@ -2,7 +2,8 @@
 import type { Decision } from '../../src/cluster/decision.ts';
 import { newClusterRecord, type ClusterRecord, type DurabilityMode } from '../../src/cluster/record.ts';
 import type { View, Wanted } from '../../src/cluster/view.ts';
-import { durabilityFor } from '../../src/spec/durability.ts';
+import { wantedBy } from '../../src/control/wanted.ts';
+import { defaultCluster } from '../../src/spec/parse.ts';
 import { Brain } from './brain.ts';
 import { Checks } from './checks.ts';
 import { Client } from './client.ts';
@@ -20,6 +21,8 @@ export interface WorldOptions {
   /** Null: what is the default for as many members. */
   readonly mode: DurabilityMode | null;
   readonly powerLoss: boolean;
+  /** Of MySQL. */
+  readonly version: string;
   /**
    * one-machine: the brain runs where the members run, and knows of every process. machines: each member on its own; of one
    * that can't be reached, the platform says what it knew last.
@@ -33,7 +36,6 @@ export interface WorldOptions {
   readonly onTrace: ((line: string) => void) | null;
 }
 
-const DETECTION_MS = 2000;
 const NET_TIMEOUT_MS = 1000;
 
 export class World implements Surroundings {
@@ -41,6 +43,7 @@ export class World implements Surroundings {
   readonly platform: WorldOptions['platform'];
   readonly powerLoss: boolean;
   readonly netTimeoutMs = NET_TIMEOUT_MS;
+  readonly version: string;
   readonly time = new VirtualTime();
   readonly random: Random;
   readonly clientRandom: Random;
@@ -57,6 +60,8 @@ export class World implements Surroundings {
   /** The newest decision of any brain. */
   decision: Decision | null = null;
   failure: string | null = null;
+  /** When a fault last began or ended. */
+  disturbedMs = 0;
   readonly #onTrace: WorldOptions['onTrace'];
   #brainCount = 0;
   #mode: DurabilityMode | null;
@@ -68,17 +73,16 @@ export class World implements Surroundings {
     this.seed = seed;
     this.platform = options.platform;
     this.powerLoss = options.powerLoss;
+    this.version = options.version;
     this.#onTrace = options.onTrace;
     this.#mode = options.mode;
     this.random = new Random(seed, 'world');
     this.clientRandom = new Random(seed, 'clients');
     this.#uuids = new Random(seed, 'uuids');
     this.network = new Network(this.time, new Random(seed, 'network'));
-    this.wanted = wantedFor(options.members, options.mode, options.powerLoss);
+    this.wanted = wantedFor(options.members, options.mode, options.powerLoss, options.version);
     this.shelf = new RecordShelf((record) => this.checks.onRecord(record));
     this.checks = new Checks(this);
-    this.shelf.version = 1;
-    this.shelf.record = newClusterRecord(this.#uuids.uuid(), this.wanted.mode);
     this.addresses.onPointed = () => {
       for (const client of this.clients) client.cutUnless(this.addresses.primary.members);
     };
@@ -119,7 +123,10 @@ export class World implements Surroundings {
       changed: () => {
         for (const tell of this.hostListeners) tell();
       },
+      powerLoss: this.powerLoss,
+      netTimeoutMs: NET_TIMEOUT_MS,
       onLost: () => this.checks.onLost(ordinal),
+      onDropped: (of, dropped) => this.checks.onDropped(of, dropped),
       onData: (changed) =>
         this.trace(`member ${ordinal}'s data is now ${changed.data?.serverUuid.slice(0, 8) ?? 'gone'}`),
     });
@@ -145,13 +152,14 @@ export class World implements Surroundings {
   /** Somebody changes the resource. */
   ask(change: { readonly replicas?: number; readonly mode?: DurabilityMode | null }): void {
     if (change.mode !== undefined) this.#mode = change.mode;
-    this.wanted = wantedFor(change.replicas ?? this.wanted.replicas, this.#mode, this.powerLoss);
+    this.wanted = wantedFor(change.replicas ?? this.wanted.replicas, this.#mode, this.powerLoss, this.version);
     for (const brain of this.livingBrains) brain.process.do(() => brain.loop.poke());
   }
 
   // ── Brains ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   startBrain(): Brain {
+    if (this.shelf.record === null) this.shelf.swap(0, newClusterRecord(this.#uuids.uuid(), this.wanted.mode));
     const number = ++this.#brainCount;
     const place = firstBrain + (number % 8);
     const brain = new Brain(this, `brain ${number}`, place, () => this.wanted);
@@ -189,6 +197,10 @@ export class World implements Surroundings {
     this.checks.onCommitted(server, transaction, answered);
   }
 
+  onPurged(server: Server): void {
+    this.checks.onPurged(server);
+  }
+
   onRead(server: Server, since: number): void {
     this.checks.onRead(server, since);
   }
@@ -198,24 +210,11 @@ export class World implements Surroundings {
   }
 }
 
-export function wantedFor(replicas: number, chosen: DurabilityMode | null, powerLoss: boolean): Wanted {
-  const durability = { ...(chosen === null ? {} : { mode: chosen }), powerLoss };
-  const { mode, required } = durabilityFor({ spec: { replicas, durability } } as Parameters<typeof durabilityFor>[0]);
-  const none = { key: '{}', settings: {} };
-  return {
-    replicas,
-    mode,
-    required,
-    settings: { primary: none, replica: none },
-    readIncludesPrimary: 'whenAlone',
-    limits: {
-      detectionMs: DETECTION_MS,
-      readLagSeconds: 10,
-      switchoverLagSeconds: 10,
-      switchoverGraceMs: 3000,
-      powerLoss,
-    },
-  };
+/** What the resource says, through the product's own defaults. */
+function wantedFor(replicas: number, mode: DurabilityMode | null, powerLoss: boolean, version: string): Wanted {
+  const { metadata, spec, ...rest } = defaultCluster('simulated');
+  const durability = { ...spec.durability, powerLoss, mode: mode ?? undefined };
+  return wantedBy({ ...rest, metadata, spec: { ...spec, replicas, durability } }, version);
 }
 
 export type { ClusterRecord };
