@@ -70,6 +70,8 @@ export class Session {
         dateStrings: true,
         multipleStatements: false,
         enableKeepAlive: true,
+        // None is prepared here, and the default sets half a megabyte aside for them.
+        maxPreparedStatements: 1,
       });
       const session = new Session(connection);
       const giveUp = (): void => session.#end(new SessionBrokenError('no answer in time'));
