@@ -20,6 +20,7 @@ import {
   rows,
   sealed,
   silent,
+  unreachable,
   uuid,
   view,
   type ServerOver,
@@ -135,6 +136,31 @@ describe('the floor', () => {
   });
 });
 
+describe('a row that too few of S have to have been acknowledged', () => {
+  const four = [acker(1), acker(2), acker(3), acker(4)];
+  const two = { record: { ackers: four, required: 2 }, wanted: { replicas: 5, required: 2 } };
+  const floorOf = (...members: MemberView[]): string | undefined =>
+    decide(view([gone(0), ...members], two)).record?.next.floor;
+
+  it('is no part of the floor', () => {
+    const all = [sealed(1, '0:1-100'), sealed(2, '0:1-90'), sealed(3, '0:1-90'), sealed(4, '0:1-80')];
+    assert.equal(floorOf(...all), rows('0:1-90').toString());
+  });
+
+  it('is, as soon as ackers that were not seen may have it', () => {
+    assert.equal(
+      floorOf(sealed(1, '0:1-100'), sealed(2, '0:1-90'), sealed(3, '0:1-90'), silent(4)),
+      rows('0:1-100').toString(),
+    );
+  });
+
+  it('is, if it was in the former floor', () => {
+    const former = { ...two, record: { ...two.record, floor: rows('0:1-95').toString() } };
+    const all = [sealed(1, '0:1-100'), sealed(2, '0:1-90'), sealed(3, '0:1-90'), sealed(4, '0:1-80')];
+    assert.equal(decide(view([gone(0), ...all], former)).record?.next.floor, rows('0:1-95').toString());
+  });
+});
+
 describe('the candidate', () => {
   it('is the one with most, then the lowest ordinal', () => {
     assert.equal(chosen(view([gone(0), sealed(1, '0:1-99'), sealed(2)])), 2);
@@ -224,6 +250,16 @@ describe('the record of a failover', () => {
     );
   });
 
+  it('S has no member that leaves', () => {
+    assert.deepEqual(nextAckers(decide(view([gone(0), sealed(1), sealed(2)], { wanted: { replicas: 2 } }))), []);
+  });
+
+  it('leaves alone a primary that answers closed: it was restarted, and is judged like any other member', () => {
+    const two = { record: { required: 2 }, wanted: { required: 2 } };
+    const decision = decide(view([answering(0), sealed(1, '0:1-100'), silent(2)], two));
+    assert.equal(decision.memory.deposed, null);
+  });
+
   it('other data under the primary’s ordinal is a member like any other', () => {
     const anew = sealed(0, '0:1-50', { serverUuid: uuid(0, 1) });
     assert.deepEqual(nextAckers(decide(view([anew, sealed(1), sealed(2)]))), [0, 2]);
@@ -267,6 +303,20 @@ describe('with no acknowledgement required', () => {
     assert.deepEqual([decision.state, decision.record], ['lost', null]);
   });
 
+  it('wedge-account-statement: one that hangs where nobody else may take over is restarted, and that life alone', () => {
+    const adaptive = { record: { required: 0, mode: 'adaptive' }, wanted: { mode: 'adaptive' } } as const;
+    const hangs = view([silent(0), sealed(1), sealed(2)], adaptive);
+    assert.deepEqual(act(decide(hangs, givenUp), 'kill', 0)?.process, pid(0));
+    const next = silent(0, 0, { process: { kind: 'running', id: pid(0, 2), sinceMs: 0 } });
+    assert.equal(act(decide(view([next, sealed(1), sealed(2)], adaptive), givenUp), 'kill', 0), undefined);
+    const away = { ...unreachable(0), process: hangs.members[0]?.process ?? next.process };
+    assert.equal(
+      act(decide(view([away, sealed(1), sealed(2)], adaptive), givenUp), 'kill', 0),
+      undefined,
+      'not heard of: not hanging',
+    );
+  });
+
   it('a member that followed is chosen rather than one that was deposed and has rows of its own', () => {
     const deposed = answering(2, '0:1-90,2:1-500');
     const one = view([gone(0), sealed(1), deposed], { record: { ...none, ackers: [acker(1)] } });
@@ -275,6 +325,15 @@ describe('with no acknowledgement required', () => {
 });
 
 describe('a failover that waits', () => {
+  it('touches no open member, and starts no applier that has nothing to apply', () => {
+    const off = sealed(1, '0:1-100', { replica: { applier: 'off' } });
+    assert.deepEqual(acts(decide(view([gone(0), off, answering(2, '0:1-100', { access: 'open' })]))), []);
+  });
+
+  it('names whom it waits for', () => {
+    assert.match(decide(view([gone(0), silent(1), sealed(2)])).reason, /or 1 of member 1, is back/);
+  });
+
   it('cuts no reads, but sends none to strangers', () => {
     const foreign = sealed(2, '2:1-5', { epochRow: { clusterId: 'another', epoch: 1, term: 1 } });
     assert.deepEqual(decide(view([gone(0), replica(1), foreign])).read.members, [1]);

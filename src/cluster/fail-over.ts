@@ -10,7 +10,7 @@ import { awaitsClone, foreign } from './membership.ts';
 import { demote, reportUnheard, stillReadable } from './joining.ts';
 import { heard, incarnationOf, type Answering, type Plan } from './plan.ts';
 import { sameProcess } from './primary.ts';
-import type { ClusterRecord } from './record.ts';
+import { sameIncarnation, type ClusterRecord } from './record.ts';
 import type { MemberView } from './view.ts';
 
 /** An applier that gets nothing done for so long makes it the next one's turn. */
@@ -21,12 +21,8 @@ export function failOver(plan: Plan, why: string): void {
   plan.state = 'failing-over';
   plan.reason = why;
   plan.primary = { members: [], hold: false, reason: why };
-  const others = plan
-    .answering()
-    .filter(
-      (one) =>
-        !foreign(plan, one) && (one.member.ordinal !== record.primary?.ordinal || isNewcomer(plan, one.member.ordinal)),
-    );
+  // Other data under the primary's ordinal is a member like any other.
+  const others = plan.answering().filter((one) => !foreign(plan, one) && !isRecorded(plan, one));
   plan.read = { members: stillReadable(plan), hold: false, reason: why };
   plan.soon();
   for (const member of plan.view.members) {
@@ -55,11 +51,8 @@ export function failOver(plan: Plan, why: string): void {
   );
 }
 
-/** Other data under the primary's ordinal is a member like any other. */
-function isNewcomer(plan: Plan, ordinal: number): boolean {
-  return plan
-    .answering()
-    .some(({ member, server }) => member.ordinal === ordinal && server.serverUuid !== plan.record.primary?.serverUuid);
+function isRecorded({ record }: Plan, one: Answering): boolean {
+  return record.primary !== null && sameIncarnation(record.primary, incarnationOf(one));
 }
 
 function seal(plan: Plan, others: readonly Answering[]): void {

@@ -71,6 +71,8 @@ describe('a member enters S', () => {
   it('wedge-empty-in-S: not empty, if it has to be cloned first', () => {
     const purged = view([primary(0, { purged: rows('0:1-5') }), empty(2)], only1);
     assert.equal(decide(purged).record, null);
+    const much = [primary(0, { executed: rows('0:1-9000') }), replica(1, '0:1-9000')];
+    assert.equal(decide(view([...much, empty(2)], only1)).record, null);
     assert.deepEqual(nextAckers(decide(view([empty(2)], only1))), [1, 2], 'one that can fetch everything may');
   });
 
@@ -176,6 +178,57 @@ describe('an acker leaves S', () => {
     assert.deepEqual(act(decide(view([broken])), 'lock-out', 0)?.ordinals, [2]);
   });
 
+  it('when it has rows that the primary lacks, its machine restarted, or it is not there any more', () => {
+    const errant = replica(2, '0:1-100,2:1');
+    assert.deepEqual(act(decide(view([errant])), 'lock-out', 0)?.ordinals, [2]);
+    const twins = [acker(1), acker(2), acker(2, { bootId: 'next' })];
+    const rebooted = replica(2, '0:1-100', {}, { bootId: 'next' });
+    assert.deepEqual(withBarrier(view([rebooted], { record: { ackers: twins } })).record?.next.ackers, [
+      twins[0],
+      twins[2],
+    ]);
+    const durable = {
+      record: { ackers: [acker(1), acker(2, { bootId: 'former' })] },
+      wanted: { limits: { powerLoss: true } },
+    };
+    assert.deepEqual(
+      acts(decide(view([], durable))).filter((one) => !one.startsWith('purge')),
+      [],
+    );
+    const unknown = view([], { record: { ackers: [acker(1), acker(2), acker(7)] } });
+    assert.deepEqual(nextAckers(withBarrier({ ...unknown })), [1, 2]);
+    const own = view([], { record: { ackers: [acker(0, { serverUuid: 'former data' }), acker(1), acker(2)] } });
+    assert.equal(acts(decide(own)).includes('unlock 0'), false, 'of the primary itself');
+    assert.deepEqual(nextAckers(withBarrier(own)), [1, 2]);
+  });
+
+  it('never by what a closed primary shows', () => {
+    const one = view([prepared(0, { executed: rows('0:1-10') }), empty(2)], {
+      record: { ackers: [acker(1), acker(2), acker(2, { serverUuid: uuid(2, 1) })] },
+    });
+    const decision = decideLast(lasting(one, 5000));
+    assert.deepEqual([decision.record, acts(decision).filter((each) => /lock|barrier/.test(each))], [null, []]);
+  });
+
+  it('without a barrier where no acknowledgement is required', () => {
+    const open = primary(0, { source: { enabled: false, active: false } });
+    const none = {
+      record: { required: 0, mode: 'asynchronous', ackers: [acker(1), acker(2)] },
+      wanted: { mode: 'asynchronous', required: 0 },
+    } as const;
+    assert.deepEqual(
+      nextAckers(
+        decide(
+          view([open, empty(2), replica(1)], {
+            ...none,
+            record: { ...none.record, ackers: [acker(1), acker(2), acker(2, { serverUuid: uuid(2, 1) })] },
+          }),
+        ),
+      ),
+      [1, 2],
+    );
+  });
+
   it('not for being away while its account is still locked', () => {
     const one = view([primary(0, { source: { unlocked: [1], connected: [1] } }), gone(2)]);
     assert.deepEqual(act(decideLast(lasting(one, 5000)), 'unlock', 0)?.ordinals, [2]);
@@ -221,6 +274,30 @@ describe('k is raised', () => {
     assert.equal(act(decision, 'set-required', 0), undefined);
   });
 
+  it('by members of S that are attached, can apply and are right, and nobody else', () => {
+    const others = [
+      replica(2, '0:1-100', { replica: { receiver: 'connecting' } }),
+      replica(2, '0:1-100', { replica: { applierError: '1062' } }),
+      replica(2, '0:1-100,2:1'),
+      replica(2, '0:1-100', { serverUuid: 'of another disk' }),
+      silent(2),
+    ];
+    for (const other of others) {
+      const one = view([other], { wanted: { required: 2 } });
+      assert.equal(act(decide(one), 'set-required', 0), undefined);
+    }
+    assert.equal(act(decide(view([], { wanted: { required: 2 } })), 'set-required', 0)?.required, 2);
+  });
+
+  it('in adaptive to as many as are in sync, in quorum to all that are asked for or not at all', () => {
+    const off = primary(0, { source: { enabled: false, active: false } });
+    const required = (mode: 'adaptive' | 'quorum'): number | undefined => {
+      const over = { record: { required: 0, mode: 'adaptive' }, wanted: { mode, required: 2 } } as const;
+      return act(decide(view([off, gone(2)], over)), 'set-required', 0)?.required;
+    };
+    assert.deepEqual([required('adaptive'), required('quorum')], [1, undefined]);
+  });
+
   it('from none: semi-sync on, status ON, barrier, status ON again', () => {
     const none = { record: { required: 0, mode: 'adaptive' }, wanted: { mode: 'adaptive' } } as const;
     const off = primary(0, { source: { enabled: false, active: false } });
@@ -264,6 +341,12 @@ describe('k is lowered', () => {
     assert.deepEqual([nextAckers(left), left.record?.next.required], [[1, 2, 3], 2]);
     const enough = decide(view([open, gone(2), replica(4)], { record: { ackers: [acker(1), acker(4)], required: 2 } }));
     assert.deepEqual([nextAckers(enough), enough.record?.next.required], [[1, 4], 1], 'S cannot shrink further: k');
+  });
+
+  it('at once where nobody leaves', () => {
+    const over = { record: { ackers: S4, required: 2 }, wanted: { replicas: 5, required: 1 } };
+    const open = primary(0, { source: { ...source4, required: 2 } });
+    assert.equal(decide(view([open, ...four], over)).record?.next.required, 1);
   });
 
   it('never in quorum for members that are out', () => {

@@ -131,6 +131,11 @@ describe('a primary that restarted', () => {
 
   it('does not give way to one that would be no better off', () => {
     const three = { ...two, record: { ackers: [acker(1), acker(2)], required: 2 } };
+    const young = answering(0, '0:1-100', { epochRow: before });
+    assert.ok(
+      act(decide(view([young, sealed(1), silent(2)], three)), 'prepare', 0),
+      'one that was never open is opened',
+    );
     assert.equal(decide(view([answering(0), sealed(1), silent(2)], three)).record, null);
   });
 

@@ -12,6 +12,7 @@ const MOVE_MS = 2000;
 /** Statements under way come to their end at the endpoint; whoever takes longer is cut. */
 const DRAIN_MS = 150;
 const LONG_TRANSACTION_SECONDS = 1;
+const PUT_OFF_MS = 3000;
 const RETRY_MS = 2000;
 const MAX_RETRY_MS = 300_000;
 
@@ -21,6 +22,7 @@ export function beginSwitchover(plan: Plan, primary: Answering): boolean {
   if (request === null || restsAfter(plan, request.id)) return false;
   const target = choose(plan, primary, request.to);
   if (typeof target === 'string') {
+    if (putOff(plan, request)) return false;
     // One that nobody asked for by hand is simply tried again later.
     settle(plan, request.id, false, target);
     return false;
@@ -35,6 +37,14 @@ export function beginSwitchover(plan: Plan, primary: Answering): boolean {
   });
   plan.soon(1);
   return continueSwitchover(plan, primary);
+}
+
+/** What is under way on a member is over in a moment: being busy is no reason to refuse. */
+function putOff(plan: Plan, { id, to }: Wish): boolean {
+  const busy = plan.view.members.some(({ ordinal, busy: act }) => act !== null && (to === null || to === ordinal));
+  if (!busy || plan.lasting(`switchover ${id} put off`) >= PUT_OFF_MS) return false;
+  plan.soon();
+  return true;
 }
 
 /** What was asked for is tried once; what the brain needs itself, ever more rarely. */

@@ -9,6 +9,8 @@ import { beginSwitchover, continueSwitchover } from './switch-over.ts';
 
 /** A commit that waits this long, with enough ackers attached, waits for an ack that was lost. */
 const LOST_ACK_MS = 300;
+/** After an opening everybody waits, and MySQL hears a newly attached acker up to a second late; a write of ours wakes it. */
+const LATE_ACK_MS = 60;
 /** Between one write that releases others and the next. */
 const RELEASE_AGAIN_MS = 1000;
 /** Commits that make no progress for so long are worth a word. */
@@ -115,7 +117,7 @@ function judgeState(plan: Plan, primary: Answering, readable: readonly number[])
 }
 
 /** Commits that wait: released if an ack was lost, killed if nobody can attach any more, else told for whom. */
-function watchWaiters(plan: Plan, primary: Answering): boolean {
+function watchWaiters(plan: Plan, primary: Extract<Verdict, { kind: 'serving' | 'opening' }>): boolean {
   const { member, server } = primary;
   const { record } = plan;
   if (server.source.waiting === 0) return false;
@@ -123,7 +125,7 @@ function watchWaiters(plan: Plan, primary: Answering): boolean {
   const here = plan.answering().filter((one) => ackerOf(one, record, plan.view) !== null);
   const able = here.filter((one) => attached(one.server, member, server.serverUuid));
   if (able.length >= record.required) {
-    if (stillMs >= LOST_ACK_MS) release(plan, primary);
+    if (stillMs >= (primary.kind === 'opening' ? LATE_ACK_MS : LOST_ACK_MS)) release(plan, primary);
     return false;
   }
   // Every commit waits for a moment, and an acker that was restarted takes one to attach again.

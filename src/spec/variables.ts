@@ -56,7 +56,8 @@ export const OWNED_VARIABLES: readonly { readonly names: readonly string[]; read
     'it is how Baton starts mysqld; spec.mysql says which',
     'basedir plugin_dir lc_messages_dir character_sets_dir user chroot daemonize defaults_* no_defaults initialize initialize_insecure upgrade help verbose validate_config print_defaults console gdb install install_manual remove local_service standalone keyring_migration_*',
   ),
-  owned('Baton keeps runtime changes with SET PERSIST', 'persisted_globals_load persist_only_*'),
+  owned('what was persisted by hand would win over the resource', 'persisted_globals_load persist_only_*'),
+  owned('it keeps the application out of the schemas of MySQL and Baton', 'partial_revokes'),
   owned(
     'Baton and the replicas must be able to log in, and nobody without a password',
     'skip_grant_tables require_secure_transport',
