@@ -8,9 +8,11 @@ import {
   act,
   acts,
   answering,
+  decideLast,
   EPOCH,
   gone,
   LATER_MS,
+  lasting,
   nextAckers,
   pid,
   prepared,
@@ -50,11 +52,17 @@ describe('a switchover is refused, with the reason,', () => {
     ['has rows that the primary lacks', replica(1, '0:1-100,1:1'), /lacks/],
     ['cannot apply', replica(1, '0:1-100', { replica: { applierError: '1062' } }), /can't apply/],
     ['does not apply', replica(1, '0:1-100', { replica: { applier: 'off' } }), /does not apply/],
-    ['has something under way', replica(1, '0:1-100', {}, { busy: 'configure' }), /busy/],
   ];
   for (const [what, target, reason] of not) {
     it(`if the target ${what}`, () => assert.match(refusal(ask([target])), reason));
   }
+
+  it('if the target has something under way that does not end', () => {
+    const one = ask([replica(1, '0:1-100', {}, { busy: 'configure' })]);
+    const { outcome } = decideLast(lasting(one, 3000)).memory;
+    assert.equal(outcome?.done, false);
+    assert.match(outcome.reason, /busy/);
+  });
 
   it('if the target is the primary, does not exist, or is not in S', () => {
     assert.match(refusal(ask([], { switchover: { id: 1, to: 0 } })), /primary already/);
