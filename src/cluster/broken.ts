@@ -21,8 +21,8 @@ export function rememberBroken(view: View, memory: Memory): { view: View; memory
       return member;
     }
     const executed = server.executed.toString();
-    const same = known?.serverUuid === server.serverUuid && known.executed === executed && hasUnapplied(server);
-    const error = server.replica.applierError || (same ? known.error : '');
+    const same = known?.serverUuid === server.serverUuid && known.executed === executed;
+    const error = server.replica.applierError || (same && hasUnapplied(server) ? known.error : '');
     if (error === '') return member;
     const sinceMs = same ? known.sinceMs : view.nowMs;
     broken.push({ ordinal: member.ordinal, serverUuid: server.serverUuid, executed, error, sinceMs });

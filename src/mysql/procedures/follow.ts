@@ -3,6 +3,7 @@ import { replicationUser } from '../names.ts';
 import type { Session } from '../session.ts';
 import { kill } from './accounts.ts';
 import { ProcedureRefusedError } from './refused.ts';
+import { startReplica } from './start.ts';
 
 export interface Source {
   readonly host: string;
@@ -50,10 +51,10 @@ export async function follow(
       'SET GLOBAL offline_mode = OFF',
       // Read when the receiver starts.
       'SET GLOBAL rpl_semi_sync_replica_enabled = ON',
-      'START REPLICA',
     ],
     signal,
   );
+  await startReplica(session, signal);
 }
 
 async function isTurnedTo(session: Session, source: Source, signal: AbortSignal): Promise<boolean> {

@@ -1,5 +1,6 @@
 /** Seal a replica: its receiver is stopped, so it acknowledges nothing more; what it received can be read afterwards. */
 import type { Session } from '../session.ts';
+import { startReplica } from './start.ts';
 
 /** Returns once the receiver is seen stopped: 0.05 s while it reads, 2 s while it connects (docs/mysql.md). */
 export async function seal(session: Session, signal: AbortSignal): Promise<void> {
@@ -9,5 +10,5 @@ export async function seal(session: Session, signal: AbortSignal): Promise<void>
 
 /** Apply what a sealed replica received. */
 export async function apply(session: Session, signal: AbortSignal): Promise<void> {
-  await session.query('START REPLICA SQL_THREAD', [], signal);
+  await startReplica(session, signal, 'SQL_THREAD');
 }
