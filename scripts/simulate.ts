@@ -1,6 +1,14 @@
-/** Hunts for lost writes in simulated histories: `npm run simulate -- --seeds 1000`, `--seed N --verbose`. */
+/**
+ * Hunts for lost writes in simulated histories.
+ *
+ *   npm run simulate -- --seeds 1000           fresh seeds; from a given one with --from
+ *   npm run simulate -- --seed 7 --verbose     one history, as a timeline
+ *   npm run simulate -- --mutations            switches the rules off one by one: each has to be noticed
+ */
+import { spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { runHistory } from '../test/simulation/history.ts';
 
 const { values } = parseArgs({
   options: {
@@ -8,32 +16,105 @@ const { values } = parseArgs({
     from: { type: 'string' },
     seed: { type: 'string' },
     verbose: { type: 'boolean', default: false },
-    keep: { type: 'boolean', default: false },
+    /** Go on after so many failures. */
+    failures: { type: 'string', default: '20' },
+    mutation: { type: 'string', multiple: true },
+    mutations: { type: 'boolean', default: false },
+    /** Where the table of mutations is written to. */
+    table: { type: 'string' },
   },
 });
 
-const one = values.seed === undefined ? null : Number(values.seed);
-const from = one ?? Number(values.from ?? Math.floor(Date.now() % 1e9));
-const count = one === null ? Number(values.seeds) : 1;
-console.log(`${count} histories from seed ${from}`);
-const began = performance.now();
-let failed = 0;
-let virtualMs = 0;
-let events = 0;
-for (let seed = from; seed < from + count; seed++) {
-  const outcome = await runHistory({ seed, ...(values.verbose ? { onTrace: (line) => console.log(line) } : {}) });
-  virtualMs += outcome.virtualMs;
-  events += outcome.events;
-  if (one !== null)
-    console.log(outcome.setup, `${outcome.acknowledged} writes, ${outcome.epochs} epochs, ${outcome.events} events`);
-  if (outcome.failure === null) continue;
-  failed++;
-  console.log(`seed ${seed}: ${outcome.failure}`);
-  if (!values.keep && failed >= 20) break;
+const here = fileURLToPath(import.meta.url);
+const mutate = new URL('../test/simulation/mutate.ts', import.meta.url).href;
+
+if (values.mutations || (values.mutation !== undefined && process.env['SIMULATION_MUTATION'] === undefined)) {
+  await tryMutations(values.mutation ?? null);
+} else {
+  await simulate();
 }
-const seconds = (performance.now() - began) / 1000;
-console.log(
-  `${failed} failed; ${(virtualMs / 60_000).toFixed(0)} virtual minutes in ${seconds.toFixed(1)} s, ` +
-    `${Math.round(events / seconds)} events/s`,
-);
-process.exitCode = failed === 0 ? 0 : 1;
+
+async function simulate(): Promise<void> {
+  const { runHistory } = await import('../test/simulation/history.ts');
+  const one = values.seed === undefined ? null : Number(values.seed);
+  const from = one ?? Number(values.from ?? Date.now() % 1_000_000_000);
+  const count = one === null ? Number(values.seeds) : 1;
+  const began = performance.now();
+  let [tried, failed, virtualMs, events] = [0, 0, 0, 0];
+  let first = '';
+  if (one === null) console.log(`${count} histories from seed ${from}`);
+  for (let seed = from; seed < from + count && failed < Number(values.failures); seed++) {
+    const outcome = await runHistory({ seed, ...(values.verbose ? { onTrace: (line) => console.log(line) } : {}) });
+    tried++;
+    virtualMs += outcome.virtualMs;
+    events += outcome.events;
+    if (one !== null) {
+      console.log(outcome.setup);
+      console.log(`${outcome.acknowledged} writes acknowledged, ${outcome.epochs} epochs, ${outcome.events} events`);
+    }
+    if (outcome.failure === null) continue;
+    failed++;
+    if (first === '') first = outcome.failure;
+    console.log(`seed ${seed}: ${outcome.failure}`);
+  }
+  const seconds = (performance.now() - began) / 1000;
+  console.log(
+    `${failed} of ${tried} failed; ${(virtualMs / 60_000).toFixed(0)} virtual minutes in ${seconds.toFixed(1)} s, ` +
+      `${Math.round(events / seconds)} events/s`,
+  );
+  process.send?.({ failed, tried, first });
+  process.exitCode = failed === 0 ? 0 : 1;
+}
+
+interface Found {
+  readonly failed: number;
+  readonly tried: number;
+  readonly first: string;
+}
+
+/** Each in a process of its own, since it is a matter of how the sources are loaded. */
+async function tryMutations(names: readonly string[] | null): Promise<void> {
+  const { MUTATIONS } = await import('../test/simulation/mutations.ts');
+  const rows: string[] = [];
+  const unnoticed: string[] = [];
+  for (const { name, rule } of MUTATIONS) {
+    if (names !== null && !names.includes(name)) continue;
+    const { failed, tried, first } = await tryOne(name);
+    const noticed = first.replace(/^at [\d.]+ s: /, '').replace(/[:;,] .*/s, '');
+    if (failed === 0) unnoticed.push(name);
+    console.log(`${name.padEnd(40)} ${failed} of ${tried}  ${noticed}`);
+    rows.push(`| ${name} | ${rule} | ${failed} of ${tried} | ${noticed} |`);
+  }
+  if (values.table !== undefined) {
+    const head =
+      '| rule switched off | what it says | histories that notice | what the first one says |\n|---|---|---|---|\n';
+    writeFileSync(values.table, `${head}${rows.join('\n')}\n`);
+  }
+  if (unnoticed.length > 0) console.log(`NOT NOTICED: ${unnoticed.join(', ')}`);
+  process.exitCode = unnoticed.length > 0 ? 1 : 0;
+}
+
+function tryOne(name: string): Promise<Found> {
+  const args = [
+    '--import',
+    mutate,
+    here,
+    '--seeds',
+    values.seeds,
+    '--from',
+    values.from ?? '1',
+    '--failures',
+    values.failures,
+  ];
+  if (values.verbose) args.push('--verbose');
+  if (values.seed !== undefined) args.push('--seed', values.seed);
+  const child = spawn(process.execPath, args, {
+    env: { ...process.env, SIMULATION_MUTATION: name },
+    stdio: ['ignore', values.verbose ? 'inherit' : 'ignore', 'inherit', 'ipc'],
+  });
+  return new Promise((resolve) => {
+    let found: Found = { failed: 1, tried: 1, first: 'the controller ended with an error' };
+    child.on('message', (message) => (found = message as Found));
+    child.once('exit', () => resolve(found));
+  });
+}

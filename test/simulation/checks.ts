@@ -310,6 +310,16 @@ export class Checks {
     return errant && mode === 'quorum' && this.#world.wanted.replicas === 2 && ackers.length <= required;
   }
 
+  /** Whether every member has the primary's rows, and nothing waits. */
+  equal(): boolean {
+    const { shelf, members, wanted } = this.#world;
+    const { primary } = shelf.record ?? {};
+    const leader = primary == null ? null : this.#world.member(primary.ordinal).data;
+    if (leader === null || leader.committed < leader.end) return false;
+    const all = leader.executed.toString();
+    return members.every(({ ordinal, data }) => ordinal >= wanted.replicas || data?.executed.toString() === all);
+  }
+
   /** With clients at rest: every member has the same, and all that was acknowledged. */
   atEnd(): void {
     const { shelf, members, wanted } = this.#world;

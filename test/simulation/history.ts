@@ -30,6 +30,7 @@ const STORM_MS = 240_000;
 /** Once faults are over, the cluster is healthy within this. */
 const SETTLE_MS = 90_000;
 const STEP_MS = 250;
+const REST_MS = 60_000;
 
 export async function runHistory(options: HistoryOptions): Promise<Outcome> {
   const { seed } = options;
@@ -67,7 +68,10 @@ export async function runHistory(options: HistoryOptions): Promise<Outcome> {
   }
   if (world.failure === null) {
     for (const client of world.clients) client.stop();
-    await world.time.run(world.time.nowMs + 10_000);
+    // What is on its way arrives, and a slow applier comes to its end.
+    const end = world.time.nowMs + REST_MS;
+    do await world.time.run(world.time.nowMs + 3000);
+    while (world.time.nowMs < end && !world.checks.equal());
     world.checks.atEnd();
   }
   if (world.failure !== null) for (const line of world.picture()) world.trace(line);

@@ -225,11 +225,12 @@ const STATEMENTS: readonly (readonly [RegExp, Handler])[] = [
   ],
   [
     /^SELECT ID FROM performance_schema.processlist WHERE USER IS NOT NULL AND USER NOT LIKE 'baton\\_%' .*?(AND ID IN .*)?$/,
-    ({ server }, [, inTransaction], _, done) =>
+    ({ server }, [, inTheWay], _, done) =>
       done({
         rows: [...server.sessions.values()]
           .filter(({ user }) => user !== '' && !user.startsWith('baton_'))
-          .filter(({ committing }) => inTransaction === undefined || committing)
+          // Writers in the way; but a commit that waits for an acknowledgement is let be.
+          .filter(() => inTheWay === undefined)
           .map(({ id }) => ({ ID: id })),
       }),
   ],
