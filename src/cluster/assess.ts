@@ -48,6 +48,11 @@ export function attached(server: ServerView, primary: MemberView, primaryUuid: s
   return follows(server, primary) && server.replica?.receiver === 'on' && server.replica.sourceUuid === primaryUuid;
 }
 
+/** Its source answers it, and says that its account is locked (ER_ACCOUNT_HAS_BEEN_LOCKED). */
+export function isLockedOut({ replica }: ServerView): boolean {
+  return replica?.receiver === 'connecting' && replica.receiverError.startsWith('3118');
+}
+
 export function applierBroken(server: ServerView): boolean {
   return server.replica !== null && server.replica.applierError !== '';
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { decide } from './decide.ts';
+import type { MemberView, View } from './view.ts';
 import {
   acker,
   act,
@@ -200,6 +201,30 @@ describe('an acker leaves S', () => {
     const own = view([], { record: { ackers: [acker(0, { serverUuid: 'former data' }), acker(1), acker(2)] } });
     assert.equal(acts(decide(own)).includes('unlock 0'), false, 'of the primary itself');
     assert.deepEqual(nextAckers(withBarrier(own)), [1, 2]);
+  });
+
+  it('but not if it is back, and knocks: the barrier that it is to leave by may need it', () => {
+    const locked = (...unlocked: number[]): MemberView => primary(0, { source: { unlocked, connected: [] } });
+    const back = (receiverError: string): MemberView =>
+      replica(2, '0:1-100', { replica: { receiver: 'connecting', receiverError } });
+    const at = (ms: number, ...members: MemberView[]): View => ({
+      ...view([gone(1), ...members]),
+      nowMs: LATER_MS + ms,
+    });
+    const away = [at(0, gone(2)), at(1000, gone(2)), at(1100, locked(1), gone(2))];
+    assert.deepEqual(act(decideLast(away.slice(0, 2)), 'lock-out', 0)?.ordinals, [2]);
+    const knocks = [at(1200, locked(1), back('3118: locked')), at(1300, locked(), back('3118: locked'))];
+    assert.deepEqual(
+      act(decideLast([...away, ...knocks.slice(0, 1)]), 'lock-out', 0)?.ordinals,
+      [1],
+      'the other is to leave',
+    );
+    assert.deepEqual(act(decideLast([...away, ...knocks]), 'unlock', 0)?.ordinals, [2]);
+    const cutOff = [
+      at(1200, locked(1), back('2003: cannot connect')),
+      at(1300, locked(1), back('2003: cannot connect')),
+    ];
+    for (const decision of decideAll([...away, ...cutOff])) assert.equal(act(decision, 'unlock', 0), undefined);
   });
 
   it('never by what a closed primary shows', () => {

@@ -8,6 +8,7 @@ import {
   attached,
   errantRows,
   follows,
+  isLockedOut,
   isSealed,
   lacksPurged,
   names,
@@ -210,9 +211,11 @@ function unfit(plan: Plan, acker: Acker, primary: Answering): number {
   if (server !== null && !errantRows(server, primary.server).isEmpty) return 4;
   if (server !== null && attached(server, primary.member, primary.server.serverUuid)) return 0;
   if (primary.server.access !== 'open') return 0;
-  // One that may not log in yet can't be attached; one that was locked out for being away goes on leaving.
+  // One that may not log in yet can't be attached; one that was locked out for being away goes on leaving, unless it is
+  // back and only the lock keeps it out: it may be the one that writes, and the barrier for its leaving, wait for.
   const mayLogIn = primary.server.source.unlocked.includes(acker.ordinal);
-  if (!mayLogIn && plan.before.since[outKey] === undefined) return 0;
+  const knocks = server !== null && follows(server, primary.member) && isLockedOut(server);
+  if (!mayLogIn && (knocks || plan.before.since[outKey] === undefined)) return 0;
   return plan.lasting(outKey) >= plan.view.wanted.limits.detectionMs ? 3 : 0;
 }
 
