@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { decide } from './decide.ts';
-import type { MemberView } from './view.ts';
+import type { MemberView, View } from './view.ts';
 import {
   absent,
   acker,
@@ -131,8 +131,9 @@ describe('a member that needs more than binlogs', () => {
   });
 
   const unfit: [string, MemberView][] = [
-    ['has rows that the primary lacks', replica(1, '0:1-100,1:1')],
-    ['cannot apply', replica(1, '0:1-100', { replica: { applierError: '1062' } })],
+    ['has rows that the primary lacks', replica(1, '0:1-9000,1:1')],
+    ['cannot apply', replica(1, '0:1-9000', { replica: { applierError: '1062' } })],
+    ['is not attached', replica(1, '0:1-9000', { replica: { receiver: 'connecting' } })],
     ['is far behind', replica(1, '0:1-100')],
     ['has something under way', replica(1, '0:1-9000', {}, { busy: 'configure' })],
   ];
@@ -142,6 +143,14 @@ describe('a member that needs more than binlogs', () => {
       assert.equal(act(decide(view([much, one, empty(2)], only1)), 'clone', 2)?.donor.ordinal, 0);
     });
   }
+
+  it('is not cloned from a member that leaves, nor from itself', () => {
+    const leaves = replica(3, '0:1-100');
+    const over = { record: { ackers: [acker(3)] } };
+    assert.equal(act(decide(view([for1(purged), silent(1), empty(2), leaves], over)), 'clone', 2)?.donor.ordinal, 0);
+    const attached = replica(2, '', { epochRow: null, serverUuid: uuid(2, 1) });
+    assert.equal(act(decide(view([for1(purged), silent(1), attached], only1)), 'clone', 2)?.donor.ordinal, 0);
+  });
 
   it('number-used-twice: is never cloned over data', () => {
     assert.equal(act(decide(view([for1(purged), sealed(2, '0:1')], only1)), 'clone', 2), undefined);
@@ -161,6 +170,20 @@ describe('a member that needs more than binlogs', () => {
     assert.deepEqual(act(decideLast(lasting(one, 3000)), 'kill', 0)?.process, pid(0));
     const closed = prepared(0, { ...purged, source: { unlocked: [1], waiting: 1 } });
     assert.equal(act(decide(view([closed, gone(1), empty(2)], only1)), 'clone', 2)?.donor.ordinal, 0);
+  });
+
+  it('wedge-clone-from-blocked: and one that began to wait in the middle of the clone, which makes no progress, too', () => {
+    const cloning = empty(
+      2,
+      { clone: { state: 'running', bytesDone: 5, bytesTotal: 10, error: '' } },
+      { busy: 'clone' },
+    );
+    const at = (ms: number, waiting: number): View => ({
+      ...view([for1({ ...purged, source: { waiting } }), gone(1), cloning], only1),
+      nowMs: LATER_MS + ms,
+    });
+    assert.ok(act(decideLast([at(0, 1), at(2500, 1), at(5000, 1)]), 'kill', 0));
+    assert.equal(act(decideLast([at(0, 0), at(2500, 0), at(5000, 0)]), 'kill', 0), undefined);
   });
 
   it('a primary where commits wait and go on is left alone', () => {

@@ -84,6 +84,22 @@ describe('a switchover is refused, with the reason,', () => {
 });
 
 describe('a switchover', () => {
+  it('waits a moment for what is under way on its target', () => {
+    const busy = ask([replica(1, '0:1-100', {}, { busy: 'configure' })]);
+    const first = decide(busy);
+    assert.deepEqual([first.memory.switchover, first.memory.outcome], [null, null]);
+    const next = decide({ ...ask(), nowMs: LATER_MS + 100 }, first.memory);
+    assert.equal(next.memory.switchover?.to, 1);
+  });
+
+  it('does not begin where S with the old primary in place of the target would be smaller than k', () => {
+    const short = { record: { ackers: [acker(1)], required: 2 }, wanted: { required: 2 } };
+    const { memory } = decide(
+      ask([primary(0, { source: { required: 2, unlocked: [1], connected: [1] } }), silent(2)], short),
+    );
+    assert.deepEqual([memory.switchover, memory.outcome?.done], [null, false]);
+  });
+
   it('chooses the one with the least lag if nobody is named', () => {
     const decision = decide(ask([replica(1, '0:1-100', { lagSeconds: 3 })], { switchover: { id: 1, to: null } }));
     assert.equal(decision.memory.switchover?.to, 2);

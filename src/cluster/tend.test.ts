@@ -156,6 +156,18 @@ describe('settings', () => {
   });
 });
 
+describe('events that came by replication', () => {
+  it('run where the primary is, and are tried now and then', () => {
+    const one = view([primary(0, { eventsOff: 2 })]);
+    const [first, again] = decideAll([one, { ...one, nowMs: LATER_MS + 100 }]);
+    assert.ok(first && act(first, 'enable-events', 0));
+    assert.equal(again && act(again, 'enable-events', 0), undefined);
+    const before = { clusterId: CLUSTER, epoch: EPOCH - 1, term: 1 };
+    assert.equal(act(decide(view([primary(0, { eventsOff: 2, epochRow: before })])), 'enable-events', 0), undefined);
+    assert.equal(act(decide(view([replica(1, '0:1-100', { eventsOff: 2 })])), 'enable-events', 1), undefined);
+  });
+});
+
 describe('binlogs are purged', () => {
   const purges = (...of: Parameters<typeof view>): string[] =>
     acts(decide(view(...of))).filter((one) => one.startsWith('purge'));
