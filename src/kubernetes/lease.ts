@@ -3,6 +3,7 @@
  * what keeps the data safe is each cluster's term and its members' locks. So an API server that does not answer ends no
  * leadership: nobody else can take the Lease there either. Seen in another's hand, it does.
  */
+import { systemClock } from '../control/clock.ts';
 import type { ApiClient } from './api/client.ts';
 import { isConflict } from './api/errors.ts';
 import { LEASES, type Lease } from './api/resources.ts';
@@ -55,7 +56,7 @@ export class Leader {
         await term.over;
         term = null;
       }
-      await pause(this.#durationMs / RENEWALS, signal);
+      await systemClock.sleep(this.#durationMs / RENEWALS, signal);
     }
     if (term === null) return;
     term.stop.abort();
@@ -124,16 +125,3 @@ export class Leader {
 
 /** Kubernetes' MicroTime: exactly six digits. */
 export const microTime = (date: Date): string => date.toISOString().replace(/\.(\d{3})Z$/, '.$1000Z');
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const timer = setTimeout(done, ms);
-    function done(): void {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    }
-    signal.addEventListener('abort', done, { once: true });
-  });
-}

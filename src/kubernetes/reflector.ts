@@ -2,7 +2,8 @@
  * Keeps all objects of one kind known: lists them, watches for changes, goes on where a watch ended, lists again when that
  * place is no longer kept (410). Never gives up: what it knows grows old, and it says how old.
  */
-import type { ApiClient } from './api/client.ts';
+import { systemClock } from '../control/clock.ts';
+import type { ApiClient, ListPage } from './api/client.ts';
 import { ApiError, isExpired } from './api/errors.ts';
 import type { ApiObject, Resource } from './api/resources.ts';
 
@@ -91,7 +92,7 @@ export class Reflector<T extends ApiObject> {
         else if (error instanceof ApiError && error.status !== 429 && error.status < 500) version = null;
         this.#log(error, version);
         // Not in step with all others that lost the same API server.
-        await rest(pauseMs * (0.5 + Math.random()), signal);
+        await systemClock.sleep(pauseMs * (0.5 + Math.random()), signal);
         pauseMs = Math.min(2 * pauseMs, most);
       }
     }
@@ -104,7 +105,7 @@ export class Reflector<T extends ApiObject> {
     let from: string | null = null;
     let version: string;
     do {
-      const page = await client.list<T>(resource, { namespace, labelSelector }, from);
+      const page: ListPage<T> = await client.list<T>(resource, { namespace, labelSelector }, from);
       for (const item of page.items) found.set(keyOf(item.metadata.namespace, item.metadata.name), item);
       version = page.resourceVersion;
       from = page.next;
@@ -141,7 +142,7 @@ export class Reflector<T extends ApiObject> {
   #set(key: string, object: T | null): void {
     if (object === null) this.#objects.delete(key);
     else this.#objects.set(key, object);
-    for (const listener of [...this.#listeners]) listener(key, object);
+    for (const listener of this.#listeners) listener(key, object);
   }
 
   #log(error: unknown, version: string | null): void {
@@ -149,16 +150,4 @@ export class Reflector<T extends ApiObject> {
     const text = error instanceof Error ? error.message : String(error);
     log({ event: version === null ? 'relist' : 'rewatch', resource: resource.plural, error: text });
   }
-}
-
-function rest(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(done, ms);
-    function done(): void {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    }
-    signal.addEventListener('abort', done, { once: true });
-  });
 }

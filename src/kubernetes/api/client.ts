@@ -4,7 +4,6 @@
  */
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
-import { createInterface } from 'node:readline';
 import { FIELD_MANAGER, type KubernetesObject } from '../objects/object.ts';
 import type { Access } from './access.ts';
 import { ApiError, ApiUnreachableError, isNotFound } from './errors.ts';
@@ -167,25 +166,34 @@ export class ApiClient {
       timeoutSeconds: String(timeoutSeconds),
     };
     const what = `watch ${path}`;
-    const answer = await this.#send('GET', path, { query, signal }, this.#watchAgent);
+    const begin = new AbortController();
+    const giveUp = (): void => begin.abort();
+    signal.addEventListener('abort', giveUp, { once: true });
+    const timer = setTimeout(giveUp, this.#answerMs);
+    const sent = this.#send('GET', path, { query, signal: begin.signal }, this.#watchAgent);
+    const answer = await sent.finally(() => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', giveUp);
+    });
     answer.setTimeout(silenceMs, () => answer.destroy(new Error(`nothing for ${silenceMs} ms`)));
     const onAbort = (): void => void answer.destroy();
     signal.addEventListener('abort', onAbort, { once: true });
-    let broken: Error | null = null;
-    answer.on('error', (error) => (broken = error));
     try {
       if ((answer.statusCode ?? 0) >= 400) throw refusal(what, answer.statusCode ?? 0, await bodyOf(answer));
-      for await (const line of createInterface({ input: answer, crlfDelay: Infinity })) {
-        if (line !== '') yield JSON.parse(line) as WatchEvent<T>;
+      answer.setEncoding('utf8');
+      let rest = '';
+      for await (const chunk of answer) {
+        const lines = `${rest}${String(chunk)}`.split('\n');
+        rest = lines.pop() ?? '';
+        for (const line of lines) yield JSON.parse(line) as WatchEvent<T>;
       }
+    } catch (error) {
+      if (signal.aborted) return;
+      if (error instanceof ApiError) throw error;
+      throw new ApiUnreachableError(what, (error as Error).message, { cause: error });
     } finally {
       signal.removeEventListener('abort', onAbort);
       answer.destroy();
-    }
-    // readline ends quietly with its input, however that ended.
-    if (signal.aborted) return;
-    if (broken !== null || !answer.complete) {
-      throw new ApiUnreachableError(what, (broken as Error | null)?.message ?? 'the connection cut');
     }
   }
 
