@@ -69,6 +69,16 @@ test('every rule says what was expected, of a field that exists', () => {
   }
 });
 
+test('rules hold for a default as it is written, which the API server judges without the defaults below it', () => {
+  for (const [path, node] of nodes(root, '')) {
+    if (node.properties === undefined || node.default === undefined) continue;
+    for (const { rule } of node['x-kubernetes-validations'] ?? []) {
+      const used = [...rule.matchAll(/\bself\.(\w+)/g)].map((match) => match[1] ?? '');
+      for (const name of used) assert.ok(rule.includes(`has(self.${name})`), `${path}: ${rule} uses ${name} unasked`);
+    }
+  }
+});
+
 test('what kubectl get shows is in the status', () => {
   for (const { jsonPath } of version?.additionalPrinterColumns ?? []) {
     if (jsonPath.startsWith('.status')) assert.ok(at(jsonPath.slice(1)) !== undefined, jsonPath);

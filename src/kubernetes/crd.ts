@@ -117,15 +117,16 @@ const RULES: Readonly<Record<string, readonly Rule[]>> = {
       message: `metadata.name: expected a name that does not end in ${RESERVED_SUFFIXES.join(' or ')}; another cluster's Service could have it`,
     },
   ],
+  // The API server judges `spec: {}`, the default, too, before the defaults of what is below it: hence each has().
   spec: [
     {
-      rule: `!has(self.durability.mode) || self.durability.mode != 'quorum' || self.replicas >= 2`,
+      rule: `!(has(self.durability) && has(self.durability.mode) && self.durability.mode == 'quorum' && has(self.replicas) && self.replicas < 2)`,
       message:
         'expected adaptive or asynchronous with one replica; quorum needs a second member: raise replicas or leave mode out',
       fieldPath: '.durability.mode',
     },
     {
-      rule: `!has(self.durability.mode) || self.durability.mode != 'asynchronous' || !self.durability.powerLoss`,
+      rule: `!(has(self.durability) && has(self.durability.mode) && self.durability.mode == 'asynchronous' && has(self.durability.powerLoss) && self.durability.powerLoss)`,
       message: 'expected false with mode asynchronous; no replica acknowledges, so there is nothing to make durable',
       fieldPath: '.durability.powerLoss',
     },
