@@ -39,7 +39,10 @@ const { outputFiles } = await build({
   minifyWhitespace: true,
   keepNames: true,
   legalComments: 'none',
-  define: { BATON_VERSION: JSON.stringify(version) },
+  define: {
+    BATON_VERSION: JSON.stringify(version),
+    BATON_MEMBER_SCRIPT: JSON.stringify(readFileSync(join(root, 'src/kubernetes/scripts/member.sh'), 'utf8')),
+  },
   // What is CommonJS among the dependencies asks for Node's own modules by require.
   banner: { js: `import{createRequire as batonRequire}from'node:module';const require=batonRequire(import.meta.url);` },
   write: false,
