@@ -4,8 +4,6 @@ import { test } from 'node:test';
 import { Writer, verify } from './ledger.ts';
 import { Scene } from './scene.ts';
 
-const WRITE_ANYWAY = ['SET GLOBAL super_read_only = OFF', 'SET GLOBAL read_only = OFF'];
-const CLOSE = 'SET GLOBAL super_read_only = ON';
 /** So that a member that needs the whole history can't have it. */
 const PURGE = ['FLUSH BINARY LOGS', 'PURGE BINARY LOGS BEFORE NOW() + INTERVAL 1 DAY'];
 
@@ -14,10 +12,10 @@ test('transactions that only a replica has are saved, readable, before it is reb
   const writer = await Writer.begin(scene);
   const [replica = -1] = scene.replicas;
   const uuid = await scene.uuid(replica);
-  await scene.sql(replica, ...WRITE_ANYWAY, "CREATE TABLE ledger.notes AS SELECT 'by mistake' AS note", CLOSE);
+  await scene.writeAnyway(replica, "CREATE TABLE IF NOT EXISTS ledger.notes AS SELECT 'by mistake' AS note");
   await scene.until(() => scene.server(replica)?.serverUuid !== uuid && scene.state === 'healthy');
   const saved = await scene.saved(replica);
-  assert.match(saved, /CREATE TABLE `ledger`.`notes`/);
+  assert.match(saved, /CREATE TABLE .*`ledger`.`notes`/);
   assert.match(saved, /by mistake/);
   assert.ok(writer.takeLongestGap().ms < 1000);
   await verify(scene, [writer]);
