@@ -46,7 +46,7 @@ export function decide(view: View, memory: Memory = NO_MEMORY): Decision {
         hold: false,
         reason: verdict.why,
       };
-      plan.read = { members: stillReadable(plan), hold: false, reason: verdict.why };
+      plan.read = { members: stillReadable(plan, true), hold: false, reason: verdict.why };
       for (const member of view.members) {
         if (plan.wanted(member.ordinal) && heard(member) === null) reportUnheard(plan, member);
       }

@@ -272,6 +272,11 @@ describe('a member that the resource no longer asks for', () => {
     };
     assert.deepEqual(how(sealed(2)), [true, true]);
     assert.deepEqual(how(sealed(2, '0:1-100,2:1')), [true, false]);
+    assert.deepEqual(
+      how(sealed(2, '0:1-100', {}, { aside: { serverUuid: 'x', rows: '' } })),
+      [true, false],
+      'old data',
+    );
     assert.deepEqual(how(sealed(2, '2:1', { epochRow: { clusterId: 'another', epoch: 1, term: 1 } })), [true, false]);
   });
 

@@ -49,14 +49,18 @@ function isReadable(plan: Plan, { member, server }: Answering, primary: Answerin
   return server.lagSeconds !== null && server.lagSeconds <= plan.view.wanted.limits.readLagSeconds;
 }
 
-/** Where reads may go on while the primary is in doubt, or none is open: members of S that show no more lag than allowed. */
-export function stillReadable(plan: Plan): number[] {
+/**
+ * Where reads may go on while the primary is in doubt, or none is open: members of S that show no more lag than allowed.
+ * `written`: others may go on writing to a primary that such a member does not hear; it is as far behind as that, then.
+ */
+export function stillReadable(plan: Plan, written = false): number[] {
   return plan
     .answering()
     .filter((one) => {
       const { member, server } = one;
       const known = server.epochRow !== null && !foreign(plan, one) && ackerOf(one, plan.record, plan.view) !== null;
-      const fresh = server.lagSeconds === null || server.lagSeconds <= plan.view.wanted.limits.readLagSeconds;
+      const behind = server.lagSeconds ?? (written ? server.replica?.heardSecondsAgo : null) ?? 0;
+      const fresh = behind <= plan.view.wanted.limits.readLagSeconds;
       return known && fresh && plan.wanted(member.ordinal) && server.access === 'closed' && !applierBroken(server);
     })
     .map(({ member }) => member.ordinal);
@@ -311,6 +315,6 @@ function leave(plan: Plan, one: Answering, primary: Answering): void {
   if (mayAck && errantRows(server, primary.server).isEmpty && !applierBroken(server)) return follow(plan, one, primary);
   if (server.source.enabled) return demote(plan, one);
   if (mayAck || connected) return;
-  const disposable = !foreign(plan, one) && primary.server.executed.contains(rowsOf(server));
+  const disposable = member.aside === null && !foreign(plan, one) && primary.server.executed.contains(rowsOf(server));
   plan.act(member, { kind: 'retire', orderly: true, disposable }, 'the resource asks for fewer members');
 }

@@ -96,6 +96,16 @@ describe('a prepared primary opens', () => {
     assert.ok(act(decide(view([prepared(0), replica(1), silent(2)])), 'open', 0));
   });
 
+  it('after a restart of everybody’s machine, too: the ackers are admitted anew, and counted', () => {
+    const next = { bootId: 'next' };
+    const all = view([prepared(0, {}, next), sealed(1, '0:1-100', {}, next), sealed(2, '0:1-100', {}, next)]);
+    const admitted = decide(all).record?.next;
+    assert.deepEqual(admitted?.ackers, [acker(1), acker(2), acker(1, next)]);
+    assert.ok(admitted);
+    const decision = decide({ ...all, record: { ...admitted, ackers: [...admitted.ackers, acker(2, next)] } });
+    assert.ok(act(decision, 'open', 0), acts(decision).join());
+  });
+
   it('counting for that only members of S', () => {
     const outside = replica(1, '0:1-100', { serverUuid: uuid(1, 1) });
     assert.equal(act(decide(view([prepared(0), outside, silent(2)])), 'open', 0), undefined);

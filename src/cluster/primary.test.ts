@@ -180,6 +180,14 @@ describe('while the primary is in doubt', () => {
     assert.deepEqual(decide(view([silent(0, LATER_MS)])).primary.members, []);
   });
 
+  it('reads stop at an acker that has not heard it for longer than the lag limit, while others go on writing to it', () => {
+    const cutOff = replica(2, '0:1-100', {
+      lagSeconds: null,
+      replica: { receiver: 'connecting', heardSecondsAgo: 11 },
+    });
+    assert.deepEqual(decide(view([silent(0), replica(1), cutOff])).read.members, [1]);
+  });
+
   it('reads go on at the ackers', () => {
     const stranger = replica(2, '0:1-100', { serverUuid: '99999999-0000-0000-0000-000000000000' });
     assert.deepEqual(decide(view([silent(0, LATER_MS), replica(1), stranger])).read.members, [1]);

@@ -9,9 +9,10 @@ import { ProcedureRefusedError } from './refused.ts';
  * the platform does). Whether it was completed is seen afterwards, in performance_schema.clone_status.
  */
 export async function clone(session: Session, donor: Source, password: string, signal: AbortSignal): Promise<void> {
+  // Stopped first: what is seen to be empty stays so.
+  await session.query('STOP REPLICA', [], signal);
   const [row] = await session.query('SELECT @@global.gtid_executed AS executed', [], signal);
   if (row?.['executed'] !== '') throw new ProcedureRefusedError('it is not empty: only an empty member is filled');
-  await session.query('STOP REPLICA', [], signal);
   await session.query('SET GLOBAL clone_valid_donor_list = ?', [`${donor.host}:${donor.port}`], signal);
   // CLONE is refused under super_read_only; read_only stays, and the restart that ends it closes the member again.
   await session.query('SET GLOBAL super_read_only = OFF', [], signal);
