@@ -45,6 +45,13 @@ describe('a new cluster', () => {
     });
   });
 
+  it('is not begun over data, though nothing says whose it is', () => {
+    for (const over of [{ epochRow: null }, { executed: rows('') }]) {
+      const decision = decide(view([empty(0), empty(1), answering(2, '2:1-5', over)], { record: unused }));
+      assert.deepEqual([decision.state, decision.record?.next.epoch === 1], ['lost', false]);
+    }
+  });
+
   it('never records more acknowledgements than there are ackers', () => {
     const one = { ...view([], { record: unused, wanted: { replicas: 1 } }), members: [empty(0)] };
     assert.equal(decide(one).record?.next.required, 0);
@@ -88,6 +95,8 @@ describe('record-missing: a record that is lost', () => {
   it('counts as an acker whoever is connected to the primary, locked out or not', () => {
     const open = primary(0, { source: { unlocked: [1], connected: [1, 2] } });
     assert.deepEqual(nextAckers(decide(view([open], { record: unused }))), [1, 2]);
+    const one = primary(0, { source: { unlocked: [1], connected: [1] } });
+    assert.deepEqual(nextAckers(decide(view([one], { record: unused }))), [1], 'and nobody else');
   });
 
   it('locks out at the primary whoever may acknowledge there and is not seen, before it is made', () => {
@@ -101,6 +110,14 @@ describe('record-missing: a record that is lost', () => {
     const open = primary(0, { source: { enabled: false, active: false } });
     const next = decide(view([open], { record: unused })).record?.next;
     assert.deepEqual([next?.required, next?.mode], [0, 'adaptive']);
+    const inactive = primary(0, { source: { active: false } });
+    assert.equal(
+      decide(view([inactive], { record: unused })).record?.next.required,
+      0,
+      'never stronger than the truth',
+    );
+    const asked = { record: unused, wanted: { mode: 'asynchronous', required: 0 } } as const;
+    assert.equal(decide(view([open], asked)).record?.next.mode, 'asynchronous');
   });
 
   it('waits for every member to be sealed, and to have applied what it received, if none is open', () => {
@@ -108,6 +125,8 @@ describe('record-missing: a record that is lost', () => {
     const view1 = view([answering(0), replica(1), replica(2)], { record: unused });
     assert.deepEqual(acts(decide(view1)), ['seal 1', 'seal 2']);
     assert.equal(decide(view([answering(0), behind, sealed(2)], { record: unused })).record, null);
+    const stopped = sealed(1, '0:1-90', { replica: { received: rows('0:1-100'), applier: 'off' } });
+    assert.deepEqual(acts(decide(view([answering(0), stopped, sealed(2)], { record: unused }))), ['apply 1']);
   });
 
   it('makes the member that has everything the primary of the next epoch', () => {

@@ -84,6 +84,10 @@ describe('a primary that was given up', () => {
     assert.deepEqual([act(decision, 'kill', 0), decision.memory.deposed], [undefined, null]);
   });
 
+  it('is not, once it is closed: that is another life, or it was drained', () => {
+    assert.equal(act(decide(view([answering(0), ...others], next), deposed), 'kill', 0), undefined);
+  });
+
   it('is not, if it was chosen again', () => {
     assert.equal(act(decide(view([primary(0)]), deposed), 'kill', 0), undefined);
   });

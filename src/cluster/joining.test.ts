@@ -8,6 +8,7 @@ import {
   act,
   acts,
   answering,
+  decideAll,
   decideLast,
   empty,
   gone,
@@ -233,7 +234,9 @@ describe('a member whose applier stopped', () => {
 
   it('is tried again now and then, and rebuilt if that does not help', () => {
     const one = view([for1(), broken], only1);
-    assert.ok(act(decide(one), 'apply', 2));
+    const [tried, again] = decideAll([one, { ...one, nowMs: LATER_MS + 100 }]);
+    assert.ok(tried && act(tried, 'apply', 2));
+    assert.equal(again && act(again, 'apply', 2), undefined, 'not at every look');
     const [first, second] = lasting(one, 16_000);
     assert.ok(first && second);
     const decision = decideLast([first, second]);

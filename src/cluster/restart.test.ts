@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { acker, acts, decideLast, pid, primary, silent, view } from './view-fixture.ts';
+import { acker, acts, decideLast, pid, primary, replica, silent, view } from './view-fixture.ts';
 
 const all = [0, 1, 2].map((ordinal) => ({ ordinal, process: pid(ordinal) }));
 
@@ -18,6 +18,7 @@ describe('members that are to restart', () => {
 
   it('wait for a cluster that is healthy', () => {
     assert.deepEqual(restarts([silent(2)], { restarts: all }), []);
+    assert.deepEqual(restarts([replica(2, '0:1-100', { lagSeconds: 11 })], { restarts: all }), []);
   });
 
   it('are the processes that were meant: one that was replaced meanwhile is done', () => {

@@ -326,6 +326,8 @@ describe('a record is written', () => {
     assert.equal(one.store.record?.epoch, 3);
     assert.deepEqual(one.view.record, one.store.record);
     assert.ok(one.begun.includes('prepare 1'), one.begun.join(', '));
+    const at = one.views.findIndex(({ decision }) => decision.record !== null);
+    assert.equal(one.views[at]?.view.nowMs, one.views[at + 1]?.view.nowMs, 'what was seen is not seen again first');
     assert.equal(one.journal.findLast(({ kind }) => kind === 'record')?.text.includes('epoch 3, primary 1'), true);
   });
 
@@ -435,6 +437,17 @@ describe('a barrier', () => {
     one.act('barrier', 0).done();
     await drained();
     assert.deepEqual(S(one), [1]);
+    assert.equal(one.views.filter(({ view }) => view.barrier?.state === 'passed').length, 1);
+    assert.equal(one.view.barrier, null);
+  });
+
+  it('that proved nothing is shown once all the same', async (t) => {
+    const one = await stage(t);
+    one.show(primary(0, { source: { waiting: 1 } }));
+    await one.clock.advance(1500);
+    one.act('barrier', 0).done();
+    one.show(primary(0));
+    await one.clock.advance(1000);
     assert.equal(one.views.filter(({ view }) => view.barrier?.state === 'passed').length, 1);
     assert.equal(one.view.barrier, null);
   });
