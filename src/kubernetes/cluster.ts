@@ -1,0 +1,333 @@
+/** One MySQLCluster, looked after: its objects applied, its members found, its record kept, and the loop put over them. */
+import { randomBytes } from 'node:crypto';
+import { newClusterRecord } from '../cluster/record.ts';
+import { systemClock } from '../control/clock.ts';
+import { Loop } from '../control/loop.ts';
+import type { JournalEntry } from '../control/port.ts';
+import { ServerLink } from '../control/server-link.ts';
+import { wantedBy } from '../control/wanted.ts';
+import type { Passwords } from '../mysql/accounts.ts';
+import { validateCluster } from '../spec/parse.ts';
+import type { MySQLCluster } from '../spec/resource.ts';
+import type { ApiClient } from './api/client.ts';
+import { isConflict } from './api/errors.ts';
+import { CLUSTERS, SECRETS } from './api/resources.ts';
+import type { Claim, ClusterObject, Condition, Pod, Secret } from './api/resources.ts';
+import { EndpointSlices } from './endpoint-slices.ts';
+import { UNOWNED, namesOf, type Ownership } from './objects/object.ts';
+import { credentialsName, credentialsSecret, internalSecret, passwordsFrom } from './objects/secret.ts';
+import { PodMembers } from './pods.ts';
+import { ClusterGoneError, StatusRecord } from './record-status.ts';
+import { Recorder } from './recorder.ts';
+import type { Reflector } from './reflector.ts';
+import { standingObjects } from './render.ts';
+import { inCapitals, statusOf, type Hindrance, type Latest } from './status.ts';
+
+export interface KubernetesClusterOptions {
+  readonly client: ApiClient;
+  readonly pods: Reflector<Pod>;
+  readonly claims: Reflector<Claim>;
+  readonly operatorNamespace: string;
+  readonly log: (event: Record<string, unknown>) => void;
+}
+
+/** After something kept the operator from a cluster, it tries again. */
+const RETRY_MS = { first: 500, most: 15_000 };
+/** A status is for people: so often at most. */
+const STATUS_MS = 500;
+/** How long a Pod that is deleted waits for a successor (its preStop is a little longer). */
+const DRAIN_MS = 30_000;
+
+/** Something that the resource needs and that somebody else has to bring. */
+class MissingError extends Error {
+  readonly reason: string;
+  constructor(reason: string, message: string) {
+    super(message);
+    this.reason = reason;
+  }
+}
+
+export class KubernetesCluster {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly #options: KubernetesClusterOptions;
+  readonly #recorder: Recorder;
+  readonly #stop = new AbortController();
+  #object: ClusterObject;
+  /** The newest resource that makes sense. */
+  #wanted: MySQLCluster | null = null;
+  #hindrance: Hindrance | null = null;
+  #loop: Loop | null = null;
+  #conditions: readonly Condition[];
+  #toldStatus = '';
+  #statusDue = false;
+  #appliedGeneration = -1;
+  #toldState = '';
+  readonly #drained = new Set<string>();
+  #changed: () => void = () => undefined;
+
+  constructor(object: ClusterObject, options: KubernetesClusterOptions) {
+    this.#options = options;
+    this.#object = object;
+    this.namespace = object.metadata.namespace;
+    this.name = object.metadata.name;
+    this.uid = object.metadata.uid;
+    this.#recorder = new Recorder(options.client, object);
+    this.#conditions = object.status?.conditions ?? [];
+    this.#take(object);
+  }
+
+  /** The newest decision and what it rests on; null before the first. */
+  get latest(): Latest | null {
+    return this.#loop?.latest ?? null;
+  }
+
+  /** What is asked for now, or what became of it. */
+  update(object: ClusterObject): void {
+    const changed = object.metadata.generation !== this.#object.metadata.generation;
+    this.#object = object;
+    if (!changed) return;
+    this.#take(object);
+    this.#changed();
+    this.#loop?.poke();
+  }
+
+  /** Looks after the cluster until `stop`, whatever happens. Never rejects. */
+  async run(): Promise<void> {
+    const { signal } = this.#stop;
+    const status = this.#tellStatus();
+    let pauseMs = RETRY_MS.first;
+    while (!signal.aborted) {
+      const begunMs = performance.now();
+      try {
+        if (this.#wanted !== null) await this.#lookAfter(this.#wanted);
+      } catch (error) {
+        if (error instanceof ClusterGoneError) break;
+        const message = error instanceof Error ? error.message : String(error);
+        const reason = error instanceof MissingError ? error.reason : 'NotLookedAfter';
+        this.#hindrance = { reason, message };
+        this.#log({ event: 'hindered', reason, error: message });
+      }
+      if (performance.now() - begunMs > 60_000) pauseMs = RETRY_MS.first;
+      await systemClock.sleep(pauseMs, signal);
+      pauseMs = Math.min(2 * pauseMs, RETRY_MS.most);
+    }
+    this.#stop.abort();
+    await status;
+  }
+
+  /** Lets go: the members go on as they are. */
+  stop(): void {
+    this.#stop.abort();
+  }
+
+  #take(object: ClusterObject): void {
+    try {
+      const { apiVersion = 'baton.dev/v1alpha1', kind = 'MySQLCluster', metadata, spec } = object;
+      this.#wanted = validateCluster({
+        apiVersion,
+        kind,
+        metadata: { ...metadata, labels: {}, annotations: {} },
+        spec,
+      });
+      this.#hindrance = null;
+    } catch (error) {
+      // What was asked for before is still looked after.
+      this.#hindrance = { reason: 'InvalidSpec', message: (error as Error).message };
+      this.#log({ event: 'invalid', error: (error as Error).message });
+    }
+  }
+
+  async #lookAfter(first: MySQLCluster): Promise<void> {
+    const { client, pods, claims } = this.#options;
+    const { namespace, name, uid } = this;
+    const asked = (): MySQLCluster => this.#wanted ?? first;
+    const owner = { apiVersion: first.apiVersion, kind: first.kind, name, uid, controller: true } as const;
+    const ownership: Ownership = { owner };
+    const passwords = await this.#passwords(first, ownership);
+    const records = new StatusRecord({ client, namespace, name, uid });
+    const members = new PodMembers({
+      client,
+      namespace,
+      cluster: asked,
+      ownership,
+      pods,
+      claims,
+      nowMs: () => systemClock.nowMs(),
+    });
+    this.#appliedGeneration = -1;
+    const version = (): string => versionOf(loop.latest) ?? asked().spec.mysql.version ?? '8.4';
+    const endpoints = new EndpointSlices({
+      client,
+      cluster: asked,
+      ownership,
+      target: (ordinal) => members.target(ordinal),
+      term: () => loop.latest?.view.record.term ?? 0,
+      log: (event) => this.#log(event),
+    });
+    const loop = new Loop({
+      clock: systemClock,
+      records,
+      hosts: members,
+      endpoints,
+      journal: { write: (entry) => this.#journal(entry) },
+      wanted: () => wantedBy(asked(), version()),
+      onDecision: () => {
+        this.#statusDue = true;
+      },
+      link: (ordinal) =>
+        new ServerLink({
+          ordinal,
+          address: () => members.address(ordinal),
+          passwords,
+          heartbeatSeconds: Math.max(0.1, asked().spec.detection.timeoutSeconds / 4),
+          clock: systemClock,
+          confirm: () => loop.confirm(),
+          open: (target, signal) => members.open(ordinal, target, signal),
+        }),
+    });
+    await this.#applyObjects(members, ownership);
+    if ((await records.read()) === null) {
+      await records.swap(0, newClusterRecord(systemClock.uuid(), wantedBy(asked(), version()).mode));
+    }
+    this.#hindrance = null;
+    this.#loop = loop;
+    const over = new AbortController();
+    const unwatch = members.onChange(() => this.#drainMaybe(loop, members, over.signal));
+    try {
+      await Promise.all([
+        loop.run(this.#stop.signal).finally(() => over.abort()),
+        this.#keepApplied(members, loop, ownership, over.signal),
+      ]);
+    } finally {
+      unwatch();
+      endpoints.close();
+      members.close();
+      this.#loop = null;
+    }
+  }
+
+  /** A primary whose Pod is deleted, as when its node is drained, is followed by another before it goes. */
+  #drainMaybe(loop: Loop, members: PodMembers, signal: AbortSignal): void {
+    const { record } = loop.latest?.view ?? {};
+    for (const { ordinal, uid } of members.leaving()) {
+      if (record?.primary?.ordinal !== ordinal || this.#drained.has(uid) || (this.#wanted?.spec.replicas ?? 1) < 2)
+        continue;
+      this.#drained.add(uid);
+      const limit = AbortSignal.any([signal, AbortSignal.timeout(DRAIN_MS)]);
+      void loop
+        .switchover(null, limit)
+        .then(({ done, reason }) => this.#log({ event: 'drain', ordinal, text: done ? `done: ${reason}` : reason }));
+    }
+  }
+
+  /** Whenever the resource changed. */
+  async #keepApplied(members: PodMembers, loop: Loop, ownership: Ownership, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        if (this.#appliedGeneration !== this.#object.metadata.generation) await this.#applyObjects(members, ownership);
+        const due = members.outdated();
+        if (due.length > 0 && loop.latest !== null) {
+          await members.replaceBroken();
+          if (due.some((ordinal) => !loop.restarting().includes(ordinal))) loop.restart(due);
+        }
+      } catch (error) {
+        this.#log({ event: 'apply', error: error instanceof Error ? error.message : String(error) });
+      }
+      const wake = new AbortController();
+      this.#changed = () => wake.abort();
+      const either = AbortSignal.any([wake.signal, signal]);
+      await systemClock.sleep(5000, either);
+    }
+  }
+
+  async #applyObjects(members: PodMembers, ownership: Ownership): Promise<void> {
+    const cluster = this.#wanted;
+    if (cluster === null) return;
+    const { generation = 0 } = this.#object.metadata;
+    const { client, operatorNamespace } = this.#options;
+    await Promise.all(standingObjects(cluster, operatorNamespace, ownership).map((object) => client.apply(object)));
+    await members.apply();
+    this.#appliedGeneration = generation;
+  }
+
+  /** Those that there are, else new ones. Volumes that stay behind can be opened with theirs alone: so do the Secrets. */
+  async #passwords(cluster: MySQLCluster, owned: Ownership): Promise<Passwords> {
+    const { client } = this.#options;
+    const { namespace } = this;
+    const ownership = cluster.spec.storage.whenDeleted === 'Delete' ? owned : UNOWNED;
+    const read = async (name: string): Promise<Record<string, string> | null> => {
+      const secret = await client.get<Secret>(SECRETS, namespace, name);
+      if (secret === null) return null;
+      const decoded = Object.entries(secret.data ?? {}).map(([key, value]) => [
+        key,
+        Buffer.from(value, 'base64').toString(),
+      ]);
+      return Object.fromEntries(decoded) as Record<string, string>;
+    };
+    const [credentials, internal] = [await read(credentialsName(cluster)), await read(namesOf(cluster).internal)];
+    if (credentials === null && cluster.spec.credentials.secretName !== undefined) {
+      throw new MissingError('SecretMissing', `expected the Secret ${credentialsName(cluster)}, found none: create it`);
+    }
+    const passwords = passwordsFrom(internal ?? credentials, internal, () => randomBytes(18).toString('base64url'));
+    if (internal === null) {
+      try {
+        await client.create(SECRETS, namespace, internalSecret(cluster, passwords, ownership));
+      } catch (error) {
+        if (!isConflict(error)) throw error;
+        throw new Error('another operator has just made the passwords', { cause: error });
+      }
+    }
+    const forPeople = credentialsSecret(cluster, passwords, ownership);
+    if (forPeople !== null) await client.apply(forPeople);
+    return passwords;
+  }
+
+  async #tellStatus(): Promise<void> {
+    const { client } = this.#options;
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      await systemClock.sleep(STATUS_MS, signal);
+      if (signal.aborted) return;
+      const { generation = 0 } = this.#object.metadata;
+      if (!this.#statusDue && this.#hindrance === null) continue;
+      this.#statusDue = false;
+      const status = statusOf(this.#wanted, generation, this.latest, this.#hindrance, this.#conditions);
+      const text = JSON.stringify(status);
+      if (text === this.#toldStatus) continue;
+      try {
+        const body = { metadata: { uid: this.uid }, status };
+        const told = await client.patch<ClusterObject>(CLUSTERS, this.namespace, this.name, body, 'status');
+        this.#conditions = told.status?.conditions ?? [];
+        this.#toldStatus = text;
+      } catch (error) {
+        this.#statusDue = true;
+        this.#log({ event: 'status', error: error instanceof Error ? error.message : String(error) });
+      }
+    }
+  }
+
+  #journal(entry: JournalEntry): void {
+    const { kind, text, epoch, term, ms } = entry;
+    this.#log({ event: kind, text, epoch, term, ...(ms === undefined ? {} : { ms }) });
+    if (kind === 'record' && !text.startsWith('term ')) this.#recorder.tell('Normal', 'Recorded', 'Decide', text);
+    if (kind === 'request') this.#recorder.tell('Normal', 'Requested', 'Decide', text);
+    if (kind !== 'state') return;
+    const [state = ''] = text.split(':');
+    if (state === this.#toldState) return;
+    this.#toldState = state;
+    const well = state === 'healthy' || state === 'creating' || state === 'switching';
+    this.#recorder.tell(well ? 'Normal' : 'Warning', inCapitals(state), 'Observe', text);
+  }
+
+  #log(event: Record<string, unknown>): void {
+    this.#options.log({ cluster: `${this.namespace}/${this.name}`, ...event });
+  }
+}
+
+/** The primary's, or that of whoever answers. */
+function versionOf(latest: Latest | null): string | null {
+  for (const { contact } of latest?.view.members ?? []) if (contact.kind === 'answers') return contact.server.version;
+  return null;
+}

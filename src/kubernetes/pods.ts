@@ -1,0 +1,445 @@
+/**
+ * A cluster's members as Pods of a StatefulSet: the port's MemberHosts. Kubernetes makes and keeps them; mysqld's life is
+ * looked after by the Pod's process 1 (scripts/member.sh), which takes orders from an annotation. Which mysqld runs in a
+ * container is learnt by SQL: when it is started again there, Kubernetes does not see it.
+ */
+import type { HostView, ProcessId, ProcessView, SetAside } from '../cluster/view.ts';
+import type { MemberHosts } from '../control/port.ts';
+import { Session, type Target } from '../mysql/session.ts';
+import type { MySQLCluster } from '../spec/resource.ts';
+import type { ApiClient } from './api/client.ts';
+import { isConflict } from './api/errors.ts';
+import { CLAIMS, PODS, STATEFUL_SETS } from './api/resources.ts';
+import type { Claim, ContainerStatus, Pod, StatefulSet } from './api/resources.ts';
+import type { EndpointAddress } from './objects/endpoint-slice.ts';
+import { ADMIN_PORT, MYSQL_PORT, hostOf, namesOf, ordinalOfPod, type Ownership } from './objects/object.ts';
+import { ordersText, parseOrders, parsePrepareReport, type Orders } from './objects/orders.ts';
+import { INPUTS_ANNOTATION, ORDERS_ANNOTATION, inputsOf } from './objects/pod-template.ts';
+import { statefulSet } from './objects/stateful-set.ts';
+import { keyOf, type Reflector } from './reflector.ts';
+
+export interface PodMembersOptions {
+  readonly client: ApiClient;
+  readonly namespace: string;
+  /** What is asked for now. */
+  readonly cluster: () => MySQLCluster;
+  readonly ownership: Ownership;
+  readonly pods: Reflector<Pod>;
+  readonly claims: Reflector<Claim>;
+  readonly nowMs: () => number;
+}
+
+/** What a rebuild set aside is told on the member's claim, which lives as long as the data. */
+const ASIDE_ANNOTATION = 'baton.dev/aside';
+
+/** One life of one mysqld, as a session found it. */
+interface Life {
+  /** Pod and container that it was found in. */
+  readonly container: string;
+  readonly pid: number;
+  readonly serverUuid: string;
+  /** By its machine's clock, when it was seen alive first. */
+  readonly seenMs: number;
+  /** By ours. */
+  readonly sinceMs: number;
+}
+
+/** The container that was last seen to run under an ordinal. */
+interface Ran {
+  readonly container: string;
+  over: boolean;
+}
+
+const LIFE = `SELECT @@server_uuid AS uuid, UNIX_TIMESTAMP(NOW(6)) * 1000 AS ms,
+  (SELECT THREAD_OS_ID FROM performance_schema.threads WHERE NAME = 'thread/sql/main') AS pid`;
+
+/** An order reaches a Pod within a second or two; a node that is away carries it out when it is back. */
+const ORDER_MS = 10_000;
+/** A new data directory is made in seconds; a Pod that comes anew may have to be scheduled, its image pulled. */
+const REBUILD_MS = 300_000;
+const POD_MS = 300_000;
+const MAX_ATTEMPTS = 10;
+
+export class PodMembers implements MemberHosts {
+  readonly #options: PodMembersOptions;
+  readonly #lives = new Map<number, Life>();
+  readonly #ran = new Map<number, Ran>();
+  readonly #bootIds = new Map<string, string>();
+  readonly #sessions = new Map<number, Map<Session, string>>();
+  readonly #listeners = new Set<() => void>();
+  readonly #unsubscribe: (() => void)[];
+  /** How many Pods the StatefulSet asks for; null before that is known. */
+  #count: number | null = null;
+  #scaling: Promise<void> = Promise.resolve();
+
+  constructor(options: PodMembersOptions) {
+    this.#options = options;
+    const { pods, claims, namespace } = options;
+    const { claim } = namesOf(options.cluster());
+    this.#unsubscribe = [
+      pods.onChange((key) => {
+        const ordinal = this.#ordinalOf(key);
+        if (ordinal === null) return;
+        this.#podChanged(ordinal);
+        this.#changed();
+      }),
+      claims.onChange((key) => {
+        if (key.startsWith(keyOf(namespace, claim(0).replace(/0$/, '')))) this.#changed();
+      }),
+    ];
+    for (const pod of pods.all()) {
+      const ordinal = this.#ordinalOf(keyOf(pod.metadata.namespace, pod.metadata.name));
+      if (ordinal !== null) this.#podChanged(ordinal);
+    }
+  }
+
+  close(): void {
+    for (const unsubscribe of this.#unsubscribe) unsubscribe();
+  }
+
+  /** Makes the StatefulSet as it is asked for; how many members it has stays as it is. */
+  async apply(): Promise<void> {
+    await this.#scale((count) => count);
+  }
+
+  list(): readonly HostView[] {
+    const known = new Set(Array.from({ length: this.#count ?? 0 }, (_, ordinal) => ordinal));
+    for (const ordinal of this.#ordinals()) known.add(ordinal);
+    return [...known].sort((a, b) => a - b).map((ordinal) => this.#view(ordinal));
+  }
+
+  /** Where the controller reaches a member's administrative address; null while it has none. */
+  address(ordinal: number): { readonly host: string; readonly port: number } | null {
+    const host = this.#pod(ordinal)?.status?.podIP;
+    return host === undefined || host === '' ? null : { host, port: ADMIN_PORT };
+  }
+
+  /** Where Services lead to a member; null while that is nowhere. */
+  target(ordinal: number): EndpointAddress | null {
+    const pod = this.#pod(ordinal);
+    const ip = pod?.status?.podIP;
+    if (pod === null || ip === undefined || ip === '') return null;
+    return { ordinal, ip, podUid: pod.metadata.uid, node: pod.spec?.nodeName ?? '' };
+  }
+
+  /** Opens a session, and learns which life of mysqld it is with. */
+  async open(ordinal: number, target: Target, signal: AbortSignal): Promise<Session> {
+    const container = containerOf(this.#pod(ordinal));
+    const session = await Session.open(target, signal);
+    const open = this.#sessions.get(ordinal) ?? new Map<Session, string>();
+    this.#sessions.set(ordinal, open.set(session, container));
+    session.onBroken(() => void open.delete(session));
+    const [row] = await session.query(LIFE, [], signal);
+    const pid = Number(row?.['pid'] ?? 0);
+    const before = this.#lives.get(ordinal);
+    if (before?.pid !== pid || before.container !== container || before.serverUuid !== String(row?.['uuid'])) {
+      const seenMs = Math.floor(Number(row?.['ms']));
+      const life = { container, pid, serverUuid: String(row?.['uuid']), seenMs, sinceMs: this.#options.nowMs() };
+      this.#lives.set(ordinal, life);
+      this.#changed();
+    }
+    return session;
+  }
+
+  /** Members whose Pods were made when something else was asked for. */
+  outdated(): number[] {
+    const inputs = inputsOf(this.#options.cluster());
+    return this.#ordinals().filter((at) => this.#pod(at)?.metadata.annotations?.[INPUTS_ANNOTATION] !== inputs);
+  }
+
+  /** The members whose Pods are being deleted, with the Pods' uids. */
+  leaving(): { readonly ordinal: number; readonly uid: string }[] {
+    return this.#ordinals().flatMap((ordinal) => {
+      const { metadata } = this.#pod(ordinal) ?? {};
+      return metadata?.deletionTimestamp === undefined ? [] : [{ ordinal, uid: metadata.uid }];
+    });
+  }
+
+  /** A Pod that was made wrong, and never ran for it, is made anew: nothing in it is to be stopped. */
+  async replaceBroken(): Promise<void> {
+    for (const ordinal of this.outdated()) {
+      const pod = this.#pod(ordinal);
+      const status = mysqlOf(pod);
+      const ran = status?.state?.running ?? status?.state?.terminated ?? status?.lastState?.terminated;
+      if (pod !== null && ran === undefined && pod.metadata.deletionTimestamp === undefined) await this.#delete(pod);
+    }
+  }
+
+  async start(ordinal: number): Promise<void> {
+    await this.#scale((count) => Math.max(count, ordinal + 1));
+  }
+
+  async kill(ordinal: number, process: ProcessId): Promise<void> {
+    if (!this.#is(ordinal, process)) return;
+    const life = this.#lifeOf(ordinal);
+    // Not a later one: it is told by when this one was seen alive. One that was never heard has no such time but ours.
+    const before = life?.seenMs ?? Date.now();
+    const sessions = this.#sessions.get(ordinal)?.size ?? 0;
+    await this.#order(ordinal, (orders) => ({
+      ...orders,
+      killStartedBefore: Math.max(before, orders.killStartedBefore ?? 0),
+    }));
+    const over = (): boolean =>
+      !this.#is(ordinal, process) || (sessions > 0 && (this.#sessions.get(ordinal)?.size ?? 0) === 0);
+    await this.#until(over, ORDER_MS, 'its node has not carried out the order to kill it yet');
+  }
+
+  async restart(ordinal: number, process: ProcessId): Promise<void> {
+    const pod = this.#pod(ordinal);
+    if (pod === null || !this.#is(ordinal, process)) return;
+    await this.#delete(pod);
+    const again = (): boolean => {
+      const now = this.#pod(ordinal);
+      return now !== null && now.metadata.uid !== pod.metadata.uid && mysqlOf(now)?.state?.running !== undefined;
+    };
+    await this.#until(again, POD_MS, 'its new Pod does not run yet');
+  }
+
+  async retire(ordinal: number, { disposable }: { readonly disposable: boolean }): Promise<void> {
+    // A StatefulSet's members leave from its end.
+    await this.#until(() => (this.#count ?? 0) <= ordinal + 1, POD_MS, 'a member with a higher number leaves first');
+    await this.#scale((count) => (count === ordinal + 1 ? ordinal : count));
+    await this.#until(() => this.#pod(ordinal) === null, POD_MS, 'its Pod is still there');
+    this.#lives.delete(ordinal);
+    if (!disposable || this.#options.cluster().spec.storage.whenScaled !== 'Delete') return;
+    const claim = this.#claim(ordinal);
+    if (claim !== null) {
+      await this.#options.client.delete(CLAIMS, this.#options.namespace, claim.metadata.name, claim.metadata.uid);
+    }
+  }
+
+  async rebuild(ordinal: number, discard: string, rows: string, errant: string): Promise<void> {
+    const found = this.#lives.get(ordinal)?.serverUuid;
+    if (found !== undefined && found !== discard) throw new Error(`expected data ${discard}, found ${found}`);
+    const restarts = mysqlOf(this.#pod(ordinal))?.restartCount ?? 0;
+    const aside: SetAside = { serverUuid: discard, rows };
+    await this.#annotateClaim(ordinal, JSON.stringify(aside));
+    await this.#order(ordinal, (orders) => ({ ...orders, rebuild: { discard, attempt: restarts, errant } }));
+    const refusal = (): string | null => {
+      const status = mysqlOf(this.#pod(ordinal));
+      if (status === undefined || status.restartCount === restarts) return null;
+      return status.lastState?.terminated?.message ?? 'its container ended';
+    };
+    const done = (): boolean => this.#lives.get(ordinal)?.serverUuid !== found || refusal() !== null;
+    await this.#until(done, REBUILD_MS, 'its data is not set aside yet');
+    const refused = refusal();
+    if (this.#lives.get(ordinal)?.serverUuid === found && refused !== null) throw new Error(refused);
+  }
+
+  async dropAside(ordinal: number): Promise<void> {
+    const aside = this.#aside(ordinal);
+    if (aside === null) return;
+    await this.#order(ordinal, (orders) => ({
+      ...orders,
+      rebuild: orders.rebuild?.discard === aside.serverUuid ? null : orders.rebuild,
+      drop: [...new Set([...orders.drop, aside.serverUuid])],
+    }));
+    await this.#annotateClaim(ordinal, null);
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  #view(ordinal: number): HostView {
+    const pod = this.#pod(ordinal);
+    const here = pod !== null || ordinal < (this.#count ?? 0);
+    return {
+      ordinal,
+      process: this.#process(ordinal, pod),
+      bootId: this.#bootIds.get(pod?.metadata.uid ?? '') ?? '',
+      aside: this.#aside(ordinal),
+      disk: null,
+      trouble: troubleOf(pod),
+      host: here ? hostOf(this.#options.cluster(), ordinal) : '',
+      port: here ? MYSQL_PORT : 0,
+    };
+  }
+
+  /** A Pod that is no more proves nothing of its processes: its node may be away. What a kubelet said has ended, has. */
+  #process(ordinal: number, pod: Pod | null): ProcessView {
+    const ran = this.#ran.get(ordinal);
+    if (pod === null) {
+      if (ordinal >= (this.#count ?? 0)) return { kind: 'absent' };
+      return ran?.over === true ? { kind: 'gone', trouble: 'its Pod is still to be made' } : { kind: 'unknown' };
+    }
+    const status = mysqlOf(pod);
+    const running = status?.state?.running;
+    if (running !== undefined) {
+      const container = containerOf(pod);
+      const life = this.#lifeOf(ordinal);
+      const startedMs = running.startedAt === undefined ? Date.now() : Date.parse(running.startedAt);
+      const sinceMs = life?.sinceMs ?? this.#options.nowMs() - Math.max(0, Date.now() - startedMs);
+      return { kind: 'running', id: { pid: life?.pid ?? 0, startTime: container }, sinceMs };
+    }
+    const ended = status?.state?.terminated ?? status?.lastState?.terminated;
+    if (ended === undefined && ran?.over !== true) return { kind: 'unknown' };
+    return { kind: 'gone', trouble: troubleOf(pod) ?? 'its container is being started' };
+  }
+
+  #is(ordinal: number, process: ProcessId): boolean {
+    const now = this.#process(ordinal, this.#pod(ordinal));
+    return now.kind === 'running' && now.id.pid === process.pid && now.id.startTime === process.startTime;
+  }
+
+  /** That of the container that runs now. */
+  #lifeOf(ordinal: number): Life | undefined {
+    const life = this.#lives.get(ordinal);
+    return life?.container === containerOf(this.#pod(ordinal)) ? life : undefined;
+  }
+
+  #aside(ordinal: number): SetAside | null {
+    const text = this.#claim(ordinal)?.metadata.annotations?.[ASIDE_ANNOTATION];
+    if (text === undefined) return null;
+    const { serverUuid, rows } = JSON.parse(text) as SetAside;
+    // It is told before it is done.
+    return this.#lives.get(ordinal)?.serverUuid === serverUuid ? null : { serverUuid, rows };
+  }
+
+  #podChanged(ordinal: number): void {
+    const pod = this.#pod(ordinal);
+    const status = mysqlOf(pod);
+    const report = parsePrepareReport(
+      pod?.status?.initContainerStatuses?.find(({ name }) => name === 'prepare')?.state?.terminated?.message,
+    );
+    if (pod !== null && report !== null) this.#bootIds.set(pod.metadata.uid, report.bootId);
+    const ran = this.#ran.get(ordinal);
+    const container = containerOf(pod);
+    if (status?.state?.running !== undefined) {
+      if (ran?.container !== container) this.#ran.set(ordinal, { container, over: false });
+    } else if (ran?.container === container && status?.state?.terminated !== undefined) ran.over = true;
+    // Whoever is connected to a container that was followed by another waits for an answer that nobody gives.
+    if (container === '' || status?.state?.running === undefined) return;
+    for (const [session, former] of this.#sessions.get(ordinal) ?? []) if (former !== container) session.destroy();
+  }
+
+  #pod(ordinal: number): Pod | null {
+    return this.#options.pods.get(this.#options.namespace, namesOf(this.#options.cluster()).pod(ordinal));
+  }
+
+  #claim(ordinal: number): Claim | null {
+    return this.#options.claims.get(this.#options.namespace, namesOf(this.#options.cluster()).claim(ordinal));
+  }
+
+  #ordinalOf(key: string): number | null {
+    const [namespace, name = ''] = key.split('/');
+    return namespace === this.#options.namespace ? ordinalOfPod(this.#options.cluster(), name) : null;
+  }
+
+  /** Of the Pods that there are, ascending. */
+  #ordinals(): number[] {
+    return this.#options.pods
+      .all()
+      .map(({ metadata }) => this.#ordinalOf(keyOf(metadata.namespace, metadata.name)))
+      .filter((ordinal) => ordinal !== null)
+      .sort((a, b) => a - b);
+  }
+
+  async #delete({ metadata }: Pod): Promise<void> {
+    await this.#options.client.delete(PODS, metadata.namespace, metadata.name, metadata.uid);
+  }
+
+  /** Conditional on the very Pod: another one of its name gets no orders that are not about it. */
+  async #order(ordinal: number, change: (orders: Orders) => Orders): Promise<void> {
+    const { client, namespace } = this.#options;
+    const pod = this.#pod(ordinal);
+    if (pod === null) throw new Error('it has no Pod');
+    const { uid, name, annotations } = pod.metadata;
+    const text = ordersText(change(parseOrders(annotations?.[ORDERS_ANNOTATION])));
+    if (text === annotations?.[ORDERS_ANNOTATION]) return;
+    await client.patch(PODS, namespace, name, { metadata: { uid, annotations: { [ORDERS_ANNOTATION]: text } } });
+  }
+
+  async #annotateClaim(ordinal: number, value: string | null): Promise<void> {
+    const { client, namespace, cluster } = this.#options;
+    const name = namesOf(cluster()).claim(ordinal);
+    await client.patch(CLAIMS, namespace, name, { metadata: { annotations: { [ASIDE_ANNOTATION]: value } } });
+  }
+
+  /** One after the other, each from the newest count: a stale one would scale a member in. */
+  async #scale(next: (count: number) => number): Promise<void> {
+    const before = this.#scaling;
+    let done: () => void = () => undefined;
+    this.#scaling = new Promise((resolve) => (done = resolve));
+    await before;
+    try {
+      await this.#scaleNow(next);
+    } finally {
+      done();
+    }
+  }
+
+  async #scaleNow(next: (count: number) => number): Promise<void> {
+    const { client, namespace, cluster, ownership } = this.#options;
+    const { name } = cluster().metadata;
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+      const found = await client.get<StatefulSet>(STATEFUL_SETS, namespace, name);
+      const count = next(found?.spec.replicas ?? cluster().spec.replicas);
+      try {
+        await client.apply<StatefulSet>(statefulSet(cluster(), count, ownership), found?.metadata.resourceVersion);
+        this.#count = count;
+        return this.#changed();
+      } catch (error) {
+        // Its status was written meanwhile.
+        if (!isConflict(error)) throw error;
+      }
+    }
+    throw new Error(`expected the StatefulSet ${name} to hold still, found it changed ${MAX_ATTEMPTS} times`);
+  }
+
+  async #until(condition: () => boolean, limitMs: number, otherwise: string): Promise<void> {
+    if (condition()) return;
+    await new Promise<void>((resolve, reject) => {
+      const over = (finish: () => void): void => {
+        clearTimeout(timer);
+        clearInterval(looking);
+        stop();
+        finish();
+      };
+      const look = (): void => {
+        if (condition()) over(resolve);
+      };
+      const timer = setTimeout(() => over(() => reject(new Error(otherwise))), limitMs);
+      const looking = setInterval(look, 100);
+      const stop = this.onChange(look);
+    });
+  }
+
+  #changed(): void {
+    for (const listener of this.#listeners) listener();
+  }
+}
+
+function mysqlOf(pod: Pod | null): ContainerStatus | undefined {
+  return pod?.status?.containerStatuses?.find(({ name }) => name === 'mysql');
+}
+
+/** Names a container for ever; empty before there is one. */
+function containerOf(pod: Pod | null): string {
+  const id = mysqlOf(pod)?.containerID ?? '';
+  return pod === null || id === '' ? '' : `${pod.metadata.uid}/${id.replace(/^.*:\/\//, '').slice(0, 16)}`;
+}
+
+/** Waiting for one of these is no trouble. */
+const USUAL = new Set(['ContainerCreating', 'PodInitializing']);
+
+function troubleOf(pod: Pod | null): string | null {
+  const unscheduled = pod?.status?.conditions?.find(
+    ({ type, status }) => type === 'PodScheduled' && status === 'False',
+  );
+  if (unscheduled !== undefined) return said(unscheduled.reason, unscheduled.message);
+  for (const { state, lastState } of [
+    ...(pod?.status?.initContainerStatuses ?? []),
+    ...(pod?.status?.containerStatuses ?? []),
+  ]) {
+    const { waiting } = state ?? {};
+    if (waiting === undefined || USUAL.has(waiting.reason ?? '')) continue;
+    const ended = lastState?.terminated?.message?.trim().split('\n').at(-1);
+    return said(waiting.reason, ended ?? waiting.message);
+  }
+  return null;
+}
+
+const said = (reason = 'unknown', message = ''): string =>
+  message === '' ? reason : `${reason}: ${message.slice(0, 400)}`;
