@@ -33,8 +33,10 @@ export class Brain {
       hosts: new SimulatedHosts(world, this.process),
       endpoints: new SimulatedEndpoints(world.addresses, world, this.process),
       journal: {
-        write: ({ kind, text, ms, term }) =>
-          world.trace(`${name}/${term} ${kind}: ${text}${ms === undefined ? '' : ` (${ms} ms)`}`),
+        write: ({ kind, text, ms, term }) => {
+          world.trace(`${name}/${term} ${kind}: ${text}${ms === undefined ? '' : ` (${ms} ms)`}`);
+          world.onNoted(kind, text);
+        },
       },
       wanted,
       link: (ordinal) => this.#link(world, ordinal),

@@ -267,11 +267,12 @@ export class Checks {
   #caughtUp(ordinal: number, record: ClusterRecord): boolean {
     const { data, bootId } = this.#world.member(ordinal);
     if (data === null) return false;
-    const recorded =
-      record.primary?.serverUuid === data.serverUuid ||
-      record.ackers.some(
-        (acker) => acker.serverUuid === data.serverUuid && (this.#world.powerLoss || acker.bootId === bootId),
-      );
+    const now = (acker: Acker): boolean =>
+      acker.serverUuid === data.serverUuid && (this.#world.powerLoss || acker.bootId === bootId);
+    // As long as S names what it was before, too, that one's acknowledgements count, and can't be had any more.
+    const named = record.ackers.filter((acker) => acker.ordinal === ordinal);
+    const isPrimary = record.primary?.serverUuid === data.serverUuid;
+    const recorded = named.every(now) && (isPrimary || named.length > 0);
     return recorded && this.acknowledged.every((transaction) => data.holds(transaction));
   }
 

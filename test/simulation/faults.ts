@@ -25,6 +25,8 @@ export type Fault =
       readonly ms: number;
     }
   | { readonly kind: 'slow-disk'; readonly target: Target; readonly syncMs: number; readonly ms: number }
+  | { readonly kind: 'slow-commits'; readonly target: Target; readonly commitMs: number; readonly ms: number }
+  | { readonly kind: 'slow-logins'; readonly target: Target; readonly loginMs: number; readonly ms: number }
   | { readonly kind: 'slow-applier'; readonly target: Target; readonly applyMs: number; readonly ms: number }
   | { readonly kind: 'broken-applier'; readonly target: Target; readonly ms: number }
   | { readonly kind: 'brain-dies'; readonly ms: number }
@@ -44,6 +46,7 @@ export type Fault =
       readonly ms: number;
     }
   | { readonly kind: 'clone-fails' }
+  | { readonly kind: 'relief' }
   | { readonly kind: 'semi-sync-off' }
   | { readonly kind: 'refuses'; readonly target: Target; readonly ms: number }
   | { readonly kind: 'record-rolled-back'; readonly ms: number }
@@ -57,8 +60,38 @@ export type Fault =
 
 export interface Planned {
   readonly atMs: number;
+  /** From then on, at the first thing of this kind that a brain notes down; undefined: at once. */
+  readonly on?: string;
   readonly fault: Fault;
 }
+
+/** What a brain notes down: the kind of entry, and how its text begins. Faults strike just then. */
+const MOMENTS = [
+  'act seal',
+  'act prepare',
+  'act open',
+  'act write-epoch',
+  'act barrier',
+  'act close',
+  'act follow',
+  'act turn',
+  'act lock-out',
+  'act unlock',
+  'act set-required',
+  'act clone',
+  'act rebuild',
+  'act disarm',
+  'done seal',
+  'done prepare',
+  'done open',
+  'done close',
+  'done follow',
+  'done write-epoch',
+  'record failover',
+  'record switchover',
+  'record member',
+  'record term',
+] as const;
 
 const WEIGHTS: Readonly<Record<Fault['kind'], number>> = {
   kill: 10,
@@ -72,6 +105,8 @@ const WEIGHTS: Readonly<Record<Fault['kind'], number>> = {
   'slow-link': 2,
   'slow-disk': 2,
   'slow-applier': 2,
+  'slow-commits': 2,
+  'slow-logins': 2,
   'broken-applier': 2,
   'brain-dies': 8,
   'brain-pauses': 4,
@@ -84,6 +119,7 @@ const WEIGHTS: Readonly<Record<Fault['kind'], number>> = {
   'too-many-connections': 1,
   'statements-fail': 2,
   'clone-fails': 2,
+  relief: 5,
   'clock-jumps': 1,
   blackout: 1,
   'semi-sync-off': 1,
@@ -103,7 +139,8 @@ export function planFaults(random: Random, members: number, untilMs: number): Pl
   while (atMs < untilMs) {
     const burst = 1 + random.int(4);
     for (let i = 0; i < burst && atMs < untilMs; i++) {
-      planned.push({ atMs, fault: draw(random, members) });
+      const on = i > 0 && random.chance(0.4) ? { on: random.pick(MOMENTS) } : {};
+      planned.push({ atMs, ...on, fault: draw(random, members) });
       atMs += random.chance(0.5) ? random.between(0, 400) : random.between(0, 4000);
     }
     atMs += random.between(500, random.chance(0.5) ? 5000 : 30_000);
@@ -138,6 +175,10 @@ function draw(random: Random, members: number): Fault {
       return { kind, from: target(), to: target(), extraMs: random.between(5, 400), ms };
     case 'slow-disk':
       return { kind, target: target(), syncMs: random.between(5, 300), ms };
+    case 'slow-commits':
+      return { kind, target: target(), commitMs: random.between(1, 500), ms };
+    case 'slow-logins':
+      return { kind, target: target(), loginMs: random.between(5, 300), ms };
     case 'slow-applier':
       return { kind, target: target(), applyMs: random.between(20, 500), ms };
     case 'brain-dies':
@@ -147,6 +188,7 @@ function draw(random: Random, members: number): Fault {
     case 'second-brain':
     case 'account-statement':
     case 'clone-fails':
+    case 'relief':
     case 'semi-sync-off':
     case 'record-lost':
       return { kind };
@@ -185,6 +227,7 @@ export class Injector {
   readonly #random: Random;
   /** What ends the faults that last; all are called when the faults are over. */
   readonly #ends = new Set<() => void>();
+  #awaited: { readonly on: string; readonly fault: Fault }[] = [];
   /** While the record is not the newest, who leads must be seen: nothing else goes wrong. */
   #exclusive = false;
 
@@ -193,8 +236,30 @@ export class Injector {
     this.#random = random;
   }
 
+  /** To be injected when its time has come, and its moment. */
+  plan({ atMs, on, fault }: Planned): void {
+    this.#world.time.after(atMs, () => {
+      if (on === undefined) this.inject(fault);
+      else this.#awaited.push({ on, fault });
+    });
+  }
+
+  /** A brain noted something down. */
+  onNoted(kind: string, text: string): void {
+    if (this.#awaited.length === 0) return;
+    const noted = `${kind} ${text}`;
+    const due = this.#awaited.filter(({ on }) => noted.startsWith(on));
+    if (due.length === 0) return;
+    this.#awaited = this.#awaited.filter((one) => !due.includes(one));
+    for (const { fault } of due) {
+      const ms = this.#random.chance(0.5) ? 0 : this.#random.between(0, 4);
+      this.#world.time.after(ms, () => this.inject(fault));
+    }
+  }
+
   /** All that lasts ends now. */
   endAll(): void {
+    this.#awaited = [];
     for (const end of this.#ends) end();
     this.#ends.clear();
     const { faults } = this.#world.shelf;
@@ -284,6 +349,18 @@ export class Injector {
         server.syncMs = fault.syncMs;
         return this.#lasting(fault.ms, () => (server.syncMs = 0.6));
       }
+      case 'slow-commits': {
+        const { server } = this.#member(fault.target);
+        if (server === null) return;
+        server.commitMs = fault.commitMs;
+        return this.#lasting(fault.ms, () => (server.commitMs = 0));
+      }
+      case 'slow-logins': {
+        const { server } = this.#member(fault.target);
+        if (server === null) return;
+        server.loginMs = fault.loginMs;
+        return this.#lasting(fault.ms, () => (server.loginMs = 0.1));
+      }
       case 'slow-applier': {
         const { server } = this.#member(fault.target);
         if (server === null) return;
@@ -339,6 +416,11 @@ export class Injector {
         if (server === null) return;
         server.trouble = { fails: fault.fails, lost: fault.lost };
         return this.#lasting(fault.ms, () => (server.trouble = null));
+      }
+      case 'relief': {
+        // What lasts ends sooner than planned: just now.
+        const [end] = this.#ends;
+        return end?.();
       }
       case 'clone-fails':
         for (const { server } of this.#world.members) server?.cloning?.fail();

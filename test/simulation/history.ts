@@ -58,7 +58,8 @@ export async function runHistory(options: HistoryOptions): Promise<Outcome> {
   const { onTrace: _, ...shown } = setup;
   world.trace(JSON.stringify(shown));
   world.startBrain();
-  for (const { atMs, fault } of faults) world.time.after(atMs, () => injector.inject(fault));
+  for (const planned of faults) injector.plan(planned);
+  world.onNoted = (kind, text) => injector.onNoted(kind, text);
   await world.time.run(stormMs);
   let settledMs: number | null = null;
   if (world.failure === null) {

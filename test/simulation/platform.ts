@@ -77,6 +77,8 @@ export interface RecordFaults {
   /** How many of the next swaps get no answer; `land`: written, late, or not at all. */
   lost: number;
   land: 'written' | 'late' | 'never';
+  /** When a swap lands that lands late; null: some time. */
+  lateMs: number | null;
   /** Until then, the store does not answer. */
   awayUntilMs: number;
   slowMs: number;
@@ -86,7 +88,7 @@ export interface RecordFaults {
 export class RecordShelf {
   version = 0;
   record: ClusterRecord | null = null;
-  readonly faults: RecordFaults = { lost: 0, land: 'written', awayUntilMs: 0, slowMs: 0 };
+  readonly faults: RecordFaults = { lost: 0, land: 'written', lateMs: null, awayUntilMs: 0, slowMs: 0 };
   /** Somebody lost it, or brought an old copy back. */
   tampered = false;
   /** Every record that was the newest once, by its version. */
@@ -159,7 +161,7 @@ export class SimulatedRecords implements RecordStore {
     if (faults.lost > 0) {
       faults.lost--;
       const { land } = faults;
-      const lateMs = land === 'late' ? random.between(1, LANDS_LATE_MS) : 1;
+      const lateMs = land === 'late' ? (faults.lateMs ?? random.between(1, LANDS_LATE_MS)) : 1;
       if (land !== 'never') {
         time.after(lateMs, () => {
           const outcome = this.#shelf.swap(expectedVersion, record);

@@ -79,6 +79,10 @@ export class Server {
   /** Client logins at the ordinary port are refused with 1040. */
   tooManyConnections = false;
   syncMs = 0.6;
+  /** Between the last acknowledgement that a commit needs and its thread's going on. */
+  commitMs = 0;
+  /** Between the check of an account and the login's being shown as that user's. */
+  loginMs = 0.1;
   /** For the controller's statements: how often one fails, and how often its answer gets lost. */
   trouble: { readonly fails: number; readonly lost: number } | null = null;
   cloning: { readonly bytesTotal: number; bytesDone: number; readonly fail: () => void } | null = null;
@@ -88,6 +92,7 @@ export class Server {
   readonly #acks = new Map<number, number>();
   readonly #dumps = new Set<Dump>();
   #syncing = false;
+  #committing = false;
   #lastSession = 7;
   /** SET super_read_only = ON that waits for commits under way. */
   #closing: { readonly end: (closed: boolean) => void } | null = null;
@@ -132,13 +137,16 @@ export class Server {
       this.withAcl(() => {
         if (!this.sessions.has(session.id)) return;
         const refusal = this.#refusal(user, admin);
-        if (refusal === null) {
-          session.user = user;
-          connection.toClient(() => reply(session));
-        } else {
+        if (refusal !== null) {
           connection.toClient(() => reply(refusal));
           session.end();
+          return;
         }
+        this.after(this.loginMs * this.world.random.between(0.3, 1), () => {
+          if (!this.sessions.has(session.id)) return;
+          session.user = user;
+          connection.toClient(() => reply(session));
+        });
       }),
     );
   }
@@ -295,6 +303,18 @@ export class Server {
   #release(): void {
     const { data, source } = this;
     const limit = source.active ? Math.min(data.synced, this.#acknowledged()) : data.synced;
+    if (this.commitMs === 0) return this.#commit(limit);
+    if (this.#committing || data.committed >= limit) return;
+    this.#committing = true;
+    this.after(this.commitMs, () => {
+      this.#committing = false;
+      this.#commit(limit);
+      this.#release();
+    });
+  }
+
+  #commit(limit: number): void {
+    const { data } = this;
     while (data.committed < limit) {
       const position = data.committed;
       data.commitNext();

@@ -60,6 +60,8 @@ export class World implements Surroundings {
   /** The newest decision of any brain. */
   decision: Decision | null = null;
   failure: string | null = null;
+  /** Called with whatever a brain notes down. */
+  onNoted: (kind: string, text: string) => void = () => undefined;
   /** When a fault last began or ended. */
   disturbedMs = 0;
   readonly #onTrace: WorldOptions['onTrace'];
