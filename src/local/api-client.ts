@@ -1,10 +1,13 @@
 /** The daemon's API, from outside. */
-import { request, type IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 
 import type { JournalEntry } from '../control/port.ts';
 import type { MySQLCluster } from '../spec/resource.ts';
 import { DaemonError, type Failure } from './failure.ts';
 import type { Status } from './status.ts';
+
+/** An import would touch all that node:http exports, which loads fetch and WebSocket: 30 ms, of a command that takes 60. */
+const { request } = process.getBuiltinModule('node:http');
 
 /** How to log in. */
 export interface Credentials {

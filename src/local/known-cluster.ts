@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import type { MySQLCluster } from '../spec/resource.ts';
 import { lockDaemon } from './daemon-lock.ts';
 import { listClusters, type ClusterDirectories, clusterDirectories } from './directories.ts';
-import { readMemberState, writeMemberState } from './member-state.ts';
 import { bootId, hasArgument, processState, signalProcess } from './process-identity.ts';
 import type { ProcessId } from '../cluster/view.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -36,12 +35,18 @@ export interface RunningMember {
   readonly process: ProcessId;
 }
 
+/** Loaded when it is needed: what checks such a file is large, and every command knows of clusters. */
+function loadMemberState(): Promise<typeof import('./member-state.ts')> {
+  return import('./member-state.ts');
+}
+
 /** Members whose process runs, looked up without a daemon. */
 export async function runningMembers(dataDir: string): Promise<RunningMember[]> {
   const members: RunningMember[] = [];
   for (const name of await readdir(dataDir).catch(() => [])) {
     const ordinal = /^member-(\d+)\.json$/.exec(name)?.[1];
     if (ordinal === undefined) continue;
+    const { readMemberState } = await loadMemberState();
     const state = await readMemberState(join(dataDir, name)).catch(() => null);
     const last = state?.process;
     if (state === null || last === null || last === undefined || last.bootId !== bootId()) continue;
@@ -64,6 +69,7 @@ export async function stopUnattended(directories: ClusterDirectories, dataDir: s
   const unlock = await lockDaemon(directories);
   try {
     const members = await runningMembers(dataDir);
+    const { readMemberState, writeMemberState } = await loadMemberState();
     for (const { ordinal, process } of members) {
       const path = join(dataDir, `member-${ordinal}.json`);
       const state = await readMemberState(path);
