@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { isAbsolute, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { ApiClient } from '../local/api-client.ts';
 import { changesBetween, changeWords } from '../local/changes.ts';
@@ -92,6 +93,9 @@ export function secondsOf(value: string): number {
   throw badInput(`expected --timeout to be a number of seconds up to 86400, found ${JSON.stringify(value)}`);
 }
 
+/** After this long a status shows what a change has set going. */
+const APPLIED_MS = 500;
+
 async function bringUp(context: Context, resource: MySQLCluster, timeoutMs: number): Promise<void> {
   const { directories, name } = context;
   const ticker = context.ticker();
@@ -104,13 +108,16 @@ async function bringUp(context: Context, resource: MySQLCluster, timeoutMs: numb
   try {
     const client =
       running ?? (await startDaemon(name, directories, { resource, owner: null, deleteAfterOwner: false }));
-    const onStatus = async (status: Status): Promise<boolean> => {
+    const onStatus = async (status: Status): Promise<Status> => {
       ({ epoch } = status);
-      if (applied || status.state === 'starting') return true;
+      if (applied || status.state === 'starting') return status;
       applied = true;
       const { changes } = await client.apply(resource);
       for (const change of changes) ticker.note(change);
-      return changes.length === 0;
+      if (changes.length === 0) return status;
+      // What changes nothing that a status shows is followed by no other status.
+      await sleep(APPLIED_MS);
+      return client.status(context.interrupted);
     };
     const status = await waitFor(context, client, { timeoutMs, ticker, claim: true, onStatus });
     ticker.end();

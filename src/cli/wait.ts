@@ -12,8 +12,8 @@ export interface WaitOptions {
   readonly until?: (status: Status) => boolean;
   /** As `baton up`: one at a time. */
   readonly claim?: boolean;
-  /** Called with every status before it is judged; false: it says nothing yet. */
-  readonly onStatus?: (status: Status) => Promise<boolean> | boolean;
+  /** Called with every status before it is judged; resolves with what is to be judged. */
+  readonly onStatus?: (status: Status) => Promise<Status>;
 }
 
 /** How long something may look final before it is taken for it: members come back, and a start is tried again. */
@@ -32,9 +32,9 @@ export async function waitFor(context: Context, client: ApiClient, options: Wait
       throw new CommandError(EXIT.failed, 'CLUSTER_FAILED', why, `What happened: ${context.command('explain')}`);
     }
   };
-  for await (const status of client.watch({ claim, signal })) {
+  for await (const seen of client.watch({ claim, signal })) {
+    const status = onStatus === undefined ? seen : await onStatus(seen);
     latest = status;
-    if (onStatus !== undefined && !(await onStatus(status))) continue;
     if (until(status)) return status;
     ticker.show(progressWords(status), progressKey(status));
     judge(status);
