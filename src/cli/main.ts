@@ -75,6 +75,14 @@ command('restart [members...]', 'restart members one by one, the primary last an
   .option(...timeout)
   .action(async (members: string[], options) => (await import('./operate.ts')).restart(members, options, signal));
 
+command('drill', 'prove on this cluster that a lost primary loses no acknowledged write')
+  .option('--kill', 'kill the primary (the default)')
+  .option('--freeze', 'freeze it, as if its machine hung')
+  .option('--switchover', 'switch over')
+  .option('--times <n>', 'how often, one after the other', '1')
+  .option('--yes', 'do not ask')
+  .action(async (options) => (await import('./drill.ts')).drill(options, signal));
+
 command('explain', 'what happened, when and why')
   .option('-a, --all', 'every step too')
   .option('-f, --follow', 'stay and show what happens')
@@ -121,7 +129,8 @@ async function main(): Promise<number> {
   } catch (error) {
     // Commander has said what is wrong; --help and --version are no errors.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.badInput;
-    if (signal.aborted) return EXIT.interrupted;
+    // Ctrl-C at a question comes as an error of its own.
+    if (signal.aborted || (error as { code?: unknown }).code === 'ABORT_ERR') return EXIT.interrupted;
     const failure = asFailure(error);
     const stack = error instanceof DaemonError ? error.daemonStack : failure.stack;
     const { code, message, hint } = failure;
