@@ -99,6 +99,16 @@ describe('a failover counts |S| − k + 1 ackers', () => {
     assert.equal(decide(view([gone(0), anew, sealed(2)], { record: { ackers: [acker(1)] } })).state, 'lost');
   });
 
+  it('wedge-account-statement: while that cannot be, a primary that hangs is restarted; it may be all that is left', () => {
+    const givenUp = remember({ givenUp: { epoch: EPOCH, sinceMs: 0, reason: 'silent' } });
+    const decision = decide(view([silent(0), empty(1), sealed(2)]), givenUp);
+    assert.equal(decision.state, 'lost');
+    assert.deepEqual(act(decision, 'kill', 0)?.process, pid(0));
+    const floorless = view([silent(0), sealed(1, '0:1-5'), sealed(2, '0:1-5')]);
+    assert.ok(act(decide(floorless, givenUp), 'kill', 0));
+    assert.equal(act(decide(view([silent(0), replica(1), sealed(2)]), givenUp), 'kill', 0), undefined, 'not before');
+  });
+
   it('with S smaller than k nothing was acknowledged: whoever has the floor will do', () => {
     assert.equal(chosen(view([gone(0), sealed(1), sealed(2)], { record: { ackers: [] } })), 1);
   });

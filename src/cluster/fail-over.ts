@@ -98,6 +98,7 @@ function fromAckers(plan: Plan, others: readonly Answering[], sealed: readonly A
     plan.state = 'lost';
     plan.reason = `${plan.reason}; no member that answers holds all of ${floor.toString()}, some of which may have been acknowledged`;
     plan.soon(200);
+    restartHanging(plan);
     return null;
   }
   return { candidate, floor };
@@ -131,11 +132,7 @@ function withoutAckers(plan: Plan, sealed: readonly Answering[]): Chosen | null 
       `${plan.reason}. It alone was sure to have every acknowledged write (${record.mode}, no acknowledgement was ` +
       `required any more): waiting for it to come back`;
     plan.soon(200);
-    // One that hangs, as behind an account statement that waits, comes back by a restart alone; it keeps what it has. Its
-    // next life is not killed for being slow to begin.
-    if (primary?.process.kind === 'running' && primary.contact.kind === 'silent' && mayStillServe(plan, primary)) {
-      plan.act(primary, { kind: 'kill', process: primary.process.id }, 'it hangs, and nobody else may take over');
-    }
+    restartHanging(plan);
     return null;
   }
   if (primary !== undefined && mayStillServe(plan, primary)) {
@@ -164,7 +161,18 @@ function lost(plan: Plan, need: number, have: readonly Answering[]): null {
     `${plan.reason}. To choose another without losing a write, ${need} of ${names(record.ackers)} must answer; ` +
     `${have.length} do. Safe as soon as the primary, or ${need - have.length} of ${names(missing)}, is back`;
   plan.soon(100);
+  restartHanging(plan);
   return null;
+}
+
+/**
+ * Nobody else may take over. A primary that hangs, as behind an account statement that waits, comes back by a restart
+ * alone, and keeps what it has. Its next life is not killed for being slow to begin.
+ */
+function restartHanging(plan: Plan): void {
+  const primary = plan.record.primary === null ? undefined : plan.member(plan.record.primary.ordinal);
+  if (primary?.process.kind !== 'running' || primary.contact.kind !== 'silent' || !mayStillServe(plan, primary)) return;
+  plan.act(primary, { kind: 'kill', process: primary.process.id }, 'it hangs, and nobody else may take over');
 }
 
 /**
