@@ -227,6 +227,7 @@ export class KubernetesCluster {
     while (!signal.aborted) {
       try {
         if (this.#appliedGeneration !== this.#object.metadata.generation) await this.#applyObjects(members, ownership);
+        await members.showRoles(loop.latest?.view.record.primary?.ordinal ?? null);
         const due = members.outdated();
         if (due.length > 0 && loop.latest !== null) {
           await members.replaceBroken();
@@ -311,6 +312,8 @@ export class KubernetesCluster {
   #journal(entry: JournalEntry): void {
     const { kind, text, epoch, term, ms } = entry;
     this.#log({ event: kind, text, epoch, term, ...(ms === undefined ? {} : { ms }) });
+    // Roles may have changed.
+    if (kind === 'record') this.#changed();
     if (kind === 'record' && !text.startsWith('term ')) this.#recorder.tell('Normal', 'Recorded', 'Decide', text);
     if (kind === 'request') this.#recorder.tell('Normal', 'Requested', 'Decide', text);
     if (kind !== 'state') return;

@@ -12,7 +12,7 @@ import { isConflict } from './api/errors.ts';
 import { CLAIMS, PODS, STATEFUL_SETS } from './api/resources.ts';
 import type { Claim, ContainerStatus, Pod, StatefulSet } from './api/resources.ts';
 import type { EndpointAddress } from './objects/endpoint-slice.ts';
-import { ADMIN_PORT, MYSQL_PORT, hostOf, namesOf, ordinalOfPod, type Ownership } from './objects/object.ts';
+import { ADMIN_PORT, MYSQL_PORT, ROLE_LABEL, hostOf, namesOf, ordinalOfPod, type Ownership } from './objects/object.ts';
 import { ordersText, parseOrders, parsePrepareReport, type Orders } from './objects/orders.ts';
 import { INPUTS_ANNOTATION, ORDERS_ANNOTATION, inputsOf } from './objects/pod-template.ts';
 import { statefulSet } from './objects/stateful-set.ts';
@@ -153,6 +153,17 @@ export class PodMembers implements MemberHosts {
       const { metadata } = this.#pod(ordinal) ?? {};
       return metadata?.deletionTimestamp === undefined ? [] : [{ ordinal, uid: metadata.uid }];
     });
+  }
+
+  /** Labels Pods with what their members are, for people. */
+  async showRoles(primary: number | null): Promise<void> {
+    for (const ordinal of this.#ordinals()) {
+      const pod = this.#pod(ordinal);
+      const role = ordinal === primary ? 'primary' : 'replica';
+      if (pod === null || primary === null || pod.metadata.labels?.[ROLE_LABEL] === role) continue;
+      const { name, namespace, uid } = pod.metadata;
+      await this.#options.client.patch(PODS, namespace, name, { metadata: { uid, labels: { [ROLE_LABEL]: role } } });
+    }
   }
 
   /** A Pod that was made wrong, and never ran for it, is made anew: nothing in it is to be stopped. */
