@@ -351,6 +351,8 @@ export class LocalMember {
     const log = await open(this.#logFile, 'a', 0o600);
     let child: ChildProcess;
     try {
+      // Whoever looks after it by now found no process yet, and starts one.
+      if (this.#closed) return;
       // A session of its own: neither our death nor a Ctrl-C in our terminal is the member's.
       child = spawn(program, args, {
         cwd: this.#place.home,
