@@ -18,7 +18,11 @@ import { toYaml } from '../../src/kubernetes/render.ts';
 import { validateCluster } from '../../src/spec/parse.ts';
 
 /** On the lab's nodes; another Kubernetes may have another. */
-export const IMAGE = process.env['BATON_TEST_IMAGE'] ?? 'docker.io/local/mysql:9.7';
+const IMAGE = process.env['BATON_TEST_IMAGE'] ?? 'docker.io/local/mysql:9.7';
+/** For tests: skipped where there is no Kubernetes. */
+export const onKubernetes =
+  process.env['KUBECONFIG'] === undefined ? { skip: 'needs a Kubernetes: npm run test:kubernetes' } : {};
+
 const NODES = ['node1', 'node2', 'node3'];
 const LAB = join(import.meta.dirname, 'lab', 'kube');
 
@@ -68,6 +72,8 @@ export class Scene implements AsyncDisposable {
   readonly namespace: string;
   readonly lines: LogLine[] = [];
   readonly operators: ChildProcess[] = [];
+  /** The operator that leads. */
+  leader: ChildProcess | null = null;
   over = false;
   readonly #options: SceneOptions;
   readonly #directory: string;
@@ -138,7 +144,9 @@ export class Scene implements AsyncDisposable {
       const file = process.env['BATON_TEST_LOG'];
       if (file !== undefined) appendFileSync(file, `${line}\n`);
       try {
-        this.lines.push(JSON.parse(line) as LogLine);
+        const entry = JSON.parse(line) as LogLine;
+        this.lines.push(entry);
+        if (entry.event === 'leader' && entry.text?.endsWith(' leads') === true) this.leader = child;
       } catch {
         console.error(line);
       }
