@@ -187,6 +187,22 @@ describe('a member that needs more than binlogs', () => {
     assert.equal(act(decideLast([at(0, 0), at(2500, 0), at(5000, 0)]), 'kill', 0), undefined);
   });
 
+  it('a clone is given up when it makes no progress for a minute, and not before, however long it takes', () => {
+    const at = (ms: number, bytesDone: number): View => ({
+      ...view(
+        [
+          for1(purged),
+          gone(1),
+          empty(2, { clone: { state: 'running', bytesDone, bytesTotal: 1000, error: '' } }, { busy: 'clone' }),
+        ],
+        only1,
+      ),
+      nowMs: LATER_MS + ms,
+    });
+    assert.ok(act(decideLast([at(0, 5), at(30_000, 5), at(61_000, 5)]), 'kill', 2));
+    assert.equal(act(decideLast([at(0, 5), at(30_000, 6), at(61_000, 7)]), 'kill', 2), undefined);
+  });
+
   it('a primary where commits wait and go on is left alone', () => {
     const views = [0, 1000, 2000, 3000, 4000].map((ms) => ({
       ...view(

@@ -20,6 +20,8 @@ import type { MemberView } from './view.ts';
 /** A broken applier is given this long to be mended, by itself or by hand, before its member is rebuilt. */
 const BROKEN_APPLIER_MS = 15_000;
 
+/** A clone is given up on stall, however long it takes otherwise. */
+const STALLED_CLONE_MS = 60_000;
 /** A primary where commits make no progress for so long is no donor as it is. */
 const BLOCKED_DONOR_MS = 2000;
 
@@ -100,7 +102,12 @@ function joinOne(plan: Plan, one: Answering, primary: Answering): void {
   if (member.busy === 'clone') {
     const progress = cloneProgress(server);
     plan.report(member, 'cloning', progress);
-    if (plan.lasting(`clone ${member.ordinal} at ${progress}`) > BLOCKED_DONOR_MS) unblock(plan, one, primary);
+    const stalledMs = plan.lasting(`clone ${member.ordinal} at ${progress}`);
+    if (stalledMs > BLOCKED_DONOR_MS) unblock(plan, one, primary);
+    if (stalledMs > STALLED_CLONE_MS && member.process.kind === 'running') {
+      const why = `its clone makes no progress (${progress === '' ? 'not begun' : progress}): given up, and tried again`;
+      plan.act(member, { kind: 'kill', process: member.process.id }, why);
+    }
     return;
   }
   if (server.access !== 'closed') {

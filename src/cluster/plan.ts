@@ -29,6 +29,7 @@ const STATEMENTS: ReadonlySet<string> = new Set<Act['kind']>([
   'disarm',
   'purge',
   'configure',
+  'clone',
 ]);
 
 export class Plan {

@@ -153,8 +153,9 @@ function release(plan: Plan, { member, server }: Answering): void {
 function stuck(plan: Plan, { member }: Answering, here: readonly Answering[], stillMs: number): void {
   const trying = here.filter((one) => follows(one.server, member) && one.server.replica?.receiver === 'connecting');
   const limitMs = Math.max(2000, 2 * plan.view.wanted.limits.detectionMs);
-  if (trying.length < plan.record.required || stillMs < limitMs) return;
-  if (plan.lasting('ackers knock in vain') < limitMs || member.process.kind !== 'running') return;
+  if (trying.length < plan.record.required) return;
+  const knockingMs = plan.lasting('ackers knock in vain');
+  if (Math.min(stillMs, knockingMs) < limitMs || member.process.kind !== 'running') return;
   plan.act(
     member,
     { kind: 'kill', process: member.process.id },

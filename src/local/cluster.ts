@@ -197,7 +197,7 @@ function keepingTo(members: LocalMembers, resource: () => MySQLCluster): MemberH
     restart: (ordinal, process) => members.restart(ordinal, process),
     retire: (ordinal, { orderly, disposable }) =>
       disposable && resource().spec.storage.whenScaled === 'Delete'
-        ? members.remove(ordinal)
+        ? members.remove(ordinal, { keepSaved: true })
         : members.stop(ordinal, { signal: orderly ? 'SIGTERM' : 'SIGKILL' }),
     rebuild: (ordinal, discard, rows, errant) => members.rebuild(ordinal, discard, rows, errant),
     dropAside: (ordinal) => members.dropAside(ordinal),

@@ -249,13 +249,17 @@ export class LocalMember {
   }
 
   /** Deletes the member's directory. What is left is a note of which server_ids were used. */
-  async remove(): Promise<void> {
+  async remove({ keepSaved = false }: { readonly keepSaved?: boolean } = {}): Promise<void> {
     await this.stop('SIGKILL', 0);
     await this.#serial(async () => {
       // In one step out of the way: half a data directory is never found where a whole one is looked for.
       const doomed = `${this.#place.home}.removed`;
       await rm(doomed, { recursive: true, force: true });
       await renameIfPresent(this.#place.home, doomed);
+      if (keepSaved) {
+        await mkdir(this.#place.home, { recursive: true, mode: 0o700 });
+        await renameIfPresent(join(doomed, 'saved'), join(this.#place.home, 'saved'));
+      }
       await rm(doomed, { recursive: true, force: true });
       await this.#update({
         removed: true,

@@ -130,8 +130,8 @@ export class LocalMembers implements Omit<MemberHosts, 'retire'> {
   }
 
   /** Kills a member and deletes its directory, what was saved and set aside in it included. */
-  async remove(ordinal: number): Promise<void> {
-    await this.#members.get(ordinal)?.remove();
+  async remove(ordinal: number, options: { readonly keepSaved?: boolean } = {}): Promise<void> {
+    await this.#members.get(ordinal)?.remove(options);
     this.#members.delete(ordinal);
     this.#changed();
   }
