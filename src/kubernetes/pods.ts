@@ -59,11 +59,15 @@ const ORDER_MS = 10_000;
 const REBUILD_MS = 300_000;
 const POD_MS = 300_000;
 const MAX_ATTEMPTS = 10;
+/** Soon another Pod may have it. */
+const ADDRESS_MS = 5000;
 
 export class PodMembers implements MemberHosts {
   readonly #options: PodMembersOptions;
   readonly #lives = new Map<number, Life>();
   readonly #ran = new Map<number, Ran>();
+  /** `seenMs`: until when its Pod had it. */
+  readonly #addresses = new Map<number, { readonly host: string; readonly seenMs: number }>();
   readonly #bootIds = new Map<string, string>();
   readonly #sessions = new Map<number, Map<Session, string>>();
   readonly #listeners = new Set<() => void>();
@@ -108,10 +112,15 @@ export class PodMembers implements MemberHosts {
     return [...known].sort((a, b) => a - b).map((ordinal) => this.#view(ordinal));
   }
 
-  /** Where the controller reaches a member's administrative address; null while it has none. */
+  /**
+   * Where the controller reaches a member's administrative address; null while it has none. A Pod's address outlives it for
+   * a moment: while its network is still there, it says at once that nobody listens any more.
+   */
   address(ordinal: number): { readonly host: string; readonly port: number } | null {
-    const host = this.#pod(ordinal)?.status?.podIP;
-    return host === undefined || host === '' ? null : { host, port: ADMIN_PORT };
+    const former = this.#addresses.get(ordinal);
+    const lately = former !== undefined && this.#options.nowMs() - former.seenMs < ADDRESS_MS ? former.host : '';
+    const host = this.#pod(ordinal)?.status?.podIP ?? lately;
+    return host === '' ? null : { host, port: ADMIN_PORT };
   }
 
   /** Where Services lead to a member; null while that is nowhere. */
@@ -315,6 +324,11 @@ export class PodMembers implements MemberHosts {
       pod?.status?.initContainerStatuses?.find(({ name }) => name === 'prepare')?.state?.terminated?.message,
     );
     if (pod !== null && report !== null) this.#bootIds.set(pod.metadata.uid, report.bootId);
+    const host = pod?.status?.podIP ?? '';
+    if (host !== '') this.#addresses.set(ordinal, { host, seenMs: Number.POSITIVE_INFINITY });
+    else if (this.#addresses.get(ordinal)?.seenMs === Number.POSITIVE_INFINITY) {
+      this.#addresses.set(ordinal, { host: this.#addresses.get(ordinal)?.host ?? '', seenMs: this.#options.nowMs() });
+    }
     const ran = this.#ran.get(ordinal);
     const container = containerOf(pod);
     if (status?.state?.running !== undefined) {
