@@ -5,8 +5,8 @@ import type { Member } from './member.ts';
 import type { Random } from './random.ts';
 import type { World } from './world.ts';
 
-/** Who a fault is for: a role when it happens, or an ordinal. */
-type Target = 'primary' | 'replica' | number;
+/** Who a fault is for: a role when it happens (of the replicas any, or the first or second by ordinal), or an ordinal. */
+type Target = 'primary' | 'replica' | 'first' | 'second' | number;
 
 export type Fault =
   | { readonly kind: 'kill'; readonly target: Target }
@@ -132,19 +132,120 @@ const WEIGHTS: Readonly<Record<Fault['kind'], number>> = {
   restart: 2,
 };
 
-/** Some calm, then bursts: what breaks protocols is a second fault while the first is being mended. */
+/** Some calm, then a burst: what breaks protocols is a second fault while the first is being mended. */
 export function planFaults(random: Random, members: number, untilMs: number): Planned[] {
   const planned: Planned[] = [];
   let atMs = random.between(6000, 12_000);
   while (atMs < untilMs) {
-    const burst = 1 + random.int(4);
-    for (let i = 0; i < burst && atMs < untilMs; i++) {
-      const on = i > 0 && random.chance(0.4) ? { on: random.pick(MOMENTS) } : {};
-      planned.push({ atMs, ...on, fault: draw(random, members) });
-      atMs += random.chance(0.5) ? random.between(0, 400) : random.between(0, 4000);
-    }
-    atMs += random.between(500, random.chance(0.5) ? 5000 : 30_000);
+    const burst = random.chance(0.65) ? plot(random, members) : chaos(random, members);
+    for (const one of burst) planned.push({ ...one, atMs: atMs + one.atMs });
+    atMs += Math.max(...burst.map((one) => one.atMs), 0);
+    atMs += random.between(500, random.chance(0.6) ? 6000 : 25_000);
   }
+  return planned.filter((one) => one.atMs < untilMs);
+}
+
+/** Anything, in any order. */
+function chaos(random: Random, members: number): Planned[] {
+  const burst: Planned[] = [];
+  let atMs = 0;
+  for (let i = random.int(4); i >= 0; i--) {
+    burst.push({
+      atMs,
+      ...(burst.length > 0 && random.chance(0.4) ? { on: random.pick(MOMENTS) } : {}),
+      fault: draw(random, members),
+    });
+    atMs += random.chance(0.5) ? random.between(0, 400) : random.between(0, 4000);
+  }
+  return burst;
+}
+
+/** What tends to hurt: somebody lacks the newest rows, somebody else is struck, and it comes to the worst in between. */
+function plot(random: Random, members: number): Planned[] {
+  const [a, b] = random.pick<readonly [Target, Target]>([
+    ['first', 'second'],
+    ['second', 'first'],
+  ]);
+  const ms = (): number => random.between(500, 9000);
+  const planned: Planned[] = [];
+  let atMs = 0;
+  const then = (fault: Fault, on?: string): void => {
+    planned.push({ atMs, ...(on === undefined ? {} : { on }), fault });
+    atMs += random.between(0, 300);
+  };
+  const moment = (): string | undefined => (random.chance(0.7) ? random.pick(MOMENTS) : undefined);
+  const lag = (target: Target): Fault =>
+    random.pick<Fault>([
+      { kind: 'cut', from: 'primary', to: target, oneWay: random.chance(0.5), ms: ms() },
+      { kind: 'slow-link', from: 'primary', to: target, extraMs: random.between(50, 600), ms: ms() },
+      { kind: 'slow-applier', target, applyMs: random.between(200, 3000), ms: ms() },
+      { kind: 'freeze', target, ms: ms() },
+    ]);
+  const hit = (target: Target): Fault =>
+    random.pick<Fault>([
+      { kind: 'kill', target },
+      { kind: 'down', target, ms: ms() },
+      { kind: 'power-loss', target, ms: random.between(50, 2000), kept: random.pick([0, 0, random.unit()]) },
+      { kind: 'lose-disk', target },
+      { kind: 'freeze', target, ms: ms() },
+      { kind: 'isolate', target, clientsToo: random.chance(0.3), ms: ms() },
+      { kind: 'cut-brain', target, oneWay: random.chance(0.3), ms: ms() },
+    ]);
+  const turn = (): Fault =>
+    random.pick<Fault>([
+      { kind: 'relief' },
+      { kind: 'relief' },
+      { kind: 'brain-dies', ms: random.between(10, 2000) },
+      { kind: 'brain-pauses', ms: ms(), another: random.chance(0.6) },
+      { kind: 'second-brain' },
+      { kind: 'lost-swaps', count: 1, land: random.pick(['written', 'late', 'never']) },
+      { kind: 'record-slow', byMs: random.between(50, 800), ms: ms() },
+      { kind: 'mode', mode: random.pick(['asynchronous', 'adaptive', null] as const) },
+      { kind: 'scale', replicas: random.pick([2, 3, 4, 5]) },
+      { kind: 'slow-commits', target: 'primary', commitMs: random.between(20, 800), ms: ms() },
+      { kind: 'slow-logins', target: 'primary', loginMs: random.between(20, 500), ms: ms() },
+      hit(random.pick<Target>([a, b, 'primary'])),
+    ]);
+  switch (random.weighted({ strike: 4, switchover: 2, membership: 2, deposed: 2 })) {
+    case 'strike':
+      then(lag(a));
+      if (random.chance(0.5)) then({ kind: 'slow-applier', target: b, applyMs: random.between(200, 4000), ms: ms() });
+      if (random.chance(0.2)) then({ kind: 'broken-applier', target: b, ms: ms() });
+      atMs += random.between(100, 2500);
+      if (random.chance(0.6)) then(hit(b));
+      then(hit('primary'));
+      if (random.chance(0.4)) then(hit(b));
+      break;
+    case 'switchover':
+      if (random.chance(0.7)) then(lag(a));
+      if (random.chance(0.3)) then({ kind: 'cut', from: b, to: 'primary', oneWay: true, ms: ms() });
+      atMs += random.between(0, 1500);
+      then({ kind: 'switchover', to: random.chance(0.4) ? null : random.int(members) });
+      break;
+    case 'membership':
+      then(random.chance(0.5) ? { kind: 'down', target: a, ms: random.between(1500, 8000) } : lag(a));
+      if (random.chance(0.3))
+        then({ kind: 'slow-commits', target: 'primary', commitMs: random.between(20, 2500), ms: ms() });
+      if (random.chance(0.3))
+        then(turn(), random.pick(['act lock-out', 'act barrier', 'record member', 'act unlock', 'act set-required']));
+      break;
+    case 'deposed':
+      then(
+        random.chance(0.5)
+          ? { kind: 'freeze', target: 'primary', ms: random.between(3000, 9000) }
+          : { kind: 'isolate', target: 'primary', clientsToo: random.chance(0.3), ms: random.between(3000, 9000) },
+      );
+      if (random.chance(0.5))
+        then({ kind: 'kill', target: a }, random.pick(['record failover', 'act prepare', 'done seal']));
+      if (random.chance(0.3))
+        then({ kind: 'cut-brain', target: a, oneWay: false, ms: ms() }, random.pick(['record failover', 'done seal']));
+      then(
+        { kind: 'relief' },
+        random.pick(['record failover', 'done seal', 'act prepare', 'act open', 'act write-epoch', 'done open']),
+      );
+      break;
+  }
+  for (let i = random.int(3); i > 0; i--) then(turn(), moment());
   return planned;
 }
 
@@ -283,7 +384,9 @@ export class Injector {
     if (typeof target === 'number') return this.#world.member(target);
     if (target === 'primary' && primary !== null) return primary;
     const replicas = members.filter((member) => member !== primary);
-    return replicas.length === 0 ? this.#world.member(0) : this.#random.pick(replicas);
+    if (replicas.length === 0) return this.#world.member(0);
+    const chosen = target === 'first' ? replicas[0] : target === 'second' ? replicas[1] : undefined;
+    return chosen ?? this.#random.pick(replicas);
   }
 
   inject(fault: Fault): void {

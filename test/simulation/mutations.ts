@@ -393,9 +393,33 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       cluster(
         'membership',
-        'return plan.write({ ...record, ackers }, `member ${leaver.ordinal} acknowledges no more`);',
-        'return plan.write({ ...record, ackers, required: Math.max(record.required, Math.min(plan.view.wanted.required, ackers.length)) }, `member ${leaver.ordinal} acknowledges no more`);',
+        'return plan.write({ ...record, required }, `${view.wanted.replicas} members need',
+        'return plan.write({ ...record, required, ackers: record.ackers.filter((acker) => plan.wanted(acker.ordinal)) }, `${view.wanted.replicas} members need',
       ),
+      cluster(
+        'membership',
+        'if (spare && going && inSync(plan, primary).length >= record.required) return false;',
+        'void spare;\n    void going;',
+      ),
+    ],
+  },
+  {
+    name: 'S-of-those-seen',
+    rule: 'S is every member that may acknowledge, seen or not (acker-outside-S)',
+    edits: [
+      cluster(
+        'switch-over',
+        'record.ackers.filter((acker) => acker.ordinal !== now.to)',
+        'record.ackers.filter((acker) => acker.ordinal !== now.to && heard(plan.member(acker.ordinal)) !== null)',
+      ),
+      procedure('prepare', '  await lockOut(session, others, signal);\n', '  void lockOut;\n  void others;\n'),
+      cluster(
+        'opening',
+        'source.unlocked.join() === unlocked.join()',
+        'unlocked.every((ordinal) => source.unlocked.includes(ordinal))',
+      ),
+      cluster('tend', '  if (outsiders || ', '  if (outsiders === null || '),
+      cluster('membership', '  if (mayNot.length > 0) {\n', '  if (mayNot.length > 99) {\n'),
     ],
   },
   {

@@ -8,6 +8,7 @@ import type { Transaction } from './transaction.ts';
 const RETRY_MS = 1000;
 /** Transactions that are applied at once; they commit in their order all the same. */
 const BATCH = 40;
+const BATCH_MS = 500;
 /** How often a source that dies leaves a part of a transaction behind. */
 const PARTLY = 0.3;
 /** How long an applier that is told to stop waits for the rest of a transaction. */
@@ -252,8 +253,10 @@ export class Applier {
       return;
     }
     this.#busy = true;
-    const batch = data.relay.slice(data.applied, data.applied + BATCH).filter((one) => !data.executed.has(one));
-    const end = Math.min(data.applied + BATCH, data.relay.length);
+    // A slow one shows its progress all the same.
+    const most = Math.max(1, Math.min(BATCH, Math.floor(BATCH_MS / this.applyMs)));
+    const batch = data.relay.slice(data.applied, data.applied + most).filter((one) => !data.executed.has(one));
+    const end = Math.min(data.applied + most, data.relay.length);
     this.#server.after(this.applyMs * batch.length * this.#server.world.random.between(0.5, 1.5), () =>
       this.#server.apply(batch, () => {
         data.applied = end;
