@@ -228,11 +228,11 @@ export class KubernetesCluster {
       try {
         if (this.#appliedGeneration !== this.#object.metadata.generation) await this.#applyObjects(members, ownership);
         await members.showRoles(loop.latest?.view.record.primary?.ordinal ?? null);
-        const due = members.outdated();
-        if (due.length > 0 && loop.latest !== null) {
-          await members.replaceBroken();
-          if (due.some((ordinal) => !loop.restarting().includes(ordinal))) loop.restart(due);
-        }
+        await members.replaceBroken();
+        const running = members.list().filter(({ process }) => process.kind === 'running');
+        const due = members.outdated().filter((ordinal) => running.some((member) => member.ordinal === ordinal));
+        const asked = loop.restarting();
+        if (loop.latest !== null && due.some((ordinal) => !asked.includes(ordinal))) loop.restart(due);
       } catch (error) {
         this.#log({ event: 'apply', error: error instanceof Error ? error.message : String(error) });
       }
