@@ -73,12 +73,12 @@ const STATEMENTS: readonly (readonly [RegExp, Handler])[] = [
       server.receiver.stop(() => server.applier.stop(() => server.after(STOP_MS, () => done(OK)))),
   ],
   [
-    /^START REPLICA( SQL_THREAD)?$/,
-    ({ server }, [, applierOnly], _, done) => {
+    /^START REPLICA (IO|SQL)_THREAD$/,
+    ({ server }, [, thread], _, done) => {
       if (server.data.replica === null)
         return done({ errno: 1200, message: 'The server is not configured as replica' });
-      if (applierOnly === undefined) server.receiver.start();
-      server.applier.start();
+      if (thread === 'IO') server.receiver.start();
+      else server.applier.start();
       done(OK);
     },
   ],

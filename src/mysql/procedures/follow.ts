@@ -54,7 +54,9 @@ export async function follow(
     ],
     signal,
   );
-  await startReplica(session, signal);
+  // The receiver first: writes may wait for what it acknowledges, and starting an applier syncs several files.
+  await startReplica(session, signal, 'IO_THREAD');
+  await startReplica(session, signal, 'SQL_THREAD');
 }
 
 async function isTurnedTo(session: Session, source: Source, signal: AbortSignal): Promise<boolean> {

@@ -12,9 +12,9 @@ const NO_APPLIER_METADATA = 1872;
 export async function startReplica(
   session: Session,
   signal: AbortSignal,
-  thread: '' | 'SQL_THREAD' = '',
+  thread: 'IO_THREAD' | 'SQL_THREAD',
 ): Promise<void> {
-  const start = `START REPLICA ${thread}`.trimEnd();
+  const start = `START REPLICA ${thread}`;
   try {
     await session.query(start, [], signal);
   } catch (error) {
