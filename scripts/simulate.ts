@@ -3,6 +3,7 @@
  *
  *   npm run simulate -- --seeds 1000           fresh seeds; from a given one with --from
  *   npm run simulate -- --seed 7 --verbose     one history, as a timeline
+ *   npm run simulate -- --scenario late-swap   one of the named counterexamples
  *   npm run simulate -- --mutations            switches the rules off one by one: each has to be noticed
  */
 import { spawn } from 'node:child_process';
@@ -15,6 +16,8 @@ const { values } = parseArgs({
     seeds: { type: 'string', default: '100' },
     from: { type: 'string' },
     seed: { type: 'string' },
+    /** Plays one of the named counterexamples instead. */
+    scenario: { type: 'string' },
     verbose: { type: 'boolean', default: false },
     /** Go on after so many failures. */
     failures: { type: 'string', default: '20' },
@@ -30,8 +33,23 @@ const mutate = new URL('../test/simulation/mutate.ts', import.meta.url).href;
 
 if (values.mutations || (values.mutation !== undefined && process.env['SIMULATION_MUTATION'] === undefined)) {
   await tryMutations(values.mutation ?? null);
+} else if (values.scenario !== undefined) {
+  await play(values.scenario);
 } else {
   await simulate();
+}
+
+async function play(name: string): Promise<void> {
+  const { SCENARIOS } = await import('../test/simulation/scenarios.ts');
+  const scenario = SCENARIOS.find((one) => one.name === name);
+  if (scenario === undefined) throw new Error(`there is no ${name}: ${SCENARIOS.map((one) => one.name).join(', ')}`);
+  const failure = await scenario.play().then(
+    () => null,
+    (error: unknown) => (error instanceof Error ? error.message : String(error)),
+  );
+  console.log(failure ?? `${name}: held`);
+  process.send?.({ failed: failure === null ? 0 : 1, tried: 1, first: failure?.split('\n')[0] ?? '' });
+  process.exitCode = failure === null ? 0 : 1;
 }
 
 async function simulate(): Promise<void> {
@@ -75,39 +93,35 @@ interface Found {
 /** Each in a process of its own, since it is a matter of how the sources are loaded. */
 async function tryMutations(names: readonly string[] | null): Promise<void> {
   const { MUTATIONS } = await import('../test/simulation/mutations.ts');
+  const { SCENARIOS } = await import('../test/simulation/scenarios.ts');
   const rows: string[] = [];
   const unnoticed: string[] = [];
   for (const { name, rule } of MUTATIONS) {
     if (names !== null && !names.includes(name)) continue;
-    const { failed, tried, first } = await tryOne(name);
+    const forced: string[] = [];
+    for (const scenario of SCENARIOS.filter(({ mutation }) => mutation === name)) {
+      const { failed } = await tryOne(name, ['--scenario', scenario.name]);
+      if (failed === 0) unnoticed.push(`${name} (by ${scenario.name})`);
+      forced.push(failed === 0 ? `NOT ${scenario.name}` : scenario.name);
+    }
+    const { failed, tried, first } = await tryOne(name, ['--seeds', values.seeds, '--from', values.from ?? '1']);
     const noticed = first.replace(/^at [\d.]+ s: /, '').replace(/[:;,] .*/s, '');
     if (failed === 0) unnoticed.push(name);
-    console.log(`${name.padEnd(40)} ${failed} of ${tried}  ${noticed}`);
-    rows.push(`| ${name} | ${rule} | ${failed} of ${tried} | ${noticed} |`);
+    console.log(`${name.padEnd(40)} ${failed} of ${tried}  ${noticed}  ${forced.join(', ')}`);
+    rows.push(`| ${name} | ${rule} | ${failed} of ${tried} | ${noticed} | ${forced.join(', ')} |`);
   }
   if (values.table !== undefined) {
     const head =
-      '| rule switched off | what it says | histories that notice | what the first one says |\n|---|---|---|---|\n';
+      '| rule switched off | what it says | histories that notice | what the first one says | scenarios that notice |\n|---|---|---|---|---|\n';
     writeFileSync(values.table, `${head}${rows.join('\n')}\n`);
   }
   if (unnoticed.length > 0) console.log(`NOT NOTICED: ${unnoticed.join(', ')}`);
   process.exitCode = unnoticed.length > 0 ? 1 : 0;
 }
 
-function tryOne(name: string): Promise<Found> {
-  const args = [
-    '--import',
-    mutate,
-    here,
-    '--seeds',
-    values.seeds,
-    '--from',
-    values.from ?? '1',
-    '--failures',
-    values.failures,
-  ];
+function tryOne(name: string, what: readonly string[]): Promise<Found> {
+  const args = ['--import', mutate, here, ...what, '--failures', values.failures];
   if (values.verbose) args.push('--verbose');
-  if (values.seed !== undefined) args.push('--seed', values.seed);
   const child = spawn(process.execPath, args, {
     env: { ...process.env, SIMULATION_MUTATION: name },
     stdio: ['ignore', values.verbose ? 'inherit' : 'ignore', 'inherit', 'ipc'],

@@ -475,6 +475,7 @@ export const MUTATIONS: readonly Mutation[] = [
         'source.unlocked.join() === unlocked.join()',
         'unlocked.every((ordinal) => source.unlocked.includes(ordinal))',
       ),
+      cluster('membership', '  if (mayNot.length > 0) {\n', '  if (mayNot.length > 99) {\n'),
       cluster('tend', '  if (outsiders || ', '  if (outsiders === null || '),
     ],
   },

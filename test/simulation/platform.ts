@@ -77,8 +77,8 @@ export interface RecordFaults {
   /** How many of the next swaps get no answer; `land`: written, late, or not at all. */
   lost: number;
   land: 'written' | 'late' | 'never';
-  /** When a swap lands that lands late; null: some time. */
-  lateMs: number | null;
+  /** Swaps that land late are kept here until somebody lets them land; null: they land after some time. */
+  held: (() => void)[] | null;
   /** Until then, the store does not answer. */
   awayUntilMs: number;
   slowMs: number;
@@ -88,7 +88,7 @@ export interface RecordFaults {
 export class RecordShelf {
   version = 0;
   record: ClusterRecord | null = null;
-  readonly faults: RecordFaults = { lost: 0, land: 'written', lateMs: null, awayUntilMs: 0, slowMs: 0 };
+  readonly faults: RecordFaults = { lost: 0, land: 'written', held: null, awayUntilMs: 0, slowMs: 0 };
   /** Somebody lost it, or brought an old copy back. */
   tampered = false;
   /** Every record that was the newest once, by its version. */
@@ -161,13 +161,15 @@ export class SimulatedRecords implements RecordStore {
     if (faults.lost > 0) {
       faults.lost--;
       const { land } = faults;
-      const lateMs = land === 'late' ? (faults.lateMs ?? random.between(1, LANDS_LATE_MS)) : 1;
-      if (land !== 'never') {
-        time.after(lateMs, () => {
-          const outcome = this.#shelf.swap(expectedVersion, record);
-          trace(`a swap of the record whose answer was lost landed ${Math.round(lateMs)} ms later: ${outcome}`);
-        });
-      }
+      const sentMs = time.nowMs;
+      const arrive = (): void => {
+        const outcome = this.#shelf.swap(expectedVersion, record);
+        trace(
+          `a swap of the record whose answer was lost landed ${Math.round(time.nowMs - sentMs)} ms later: ${outcome}`,
+        );
+      };
+      if (land === 'late' && faults.held !== null) faults.held.push(arrive);
+      else if (land !== 'never') time.after(land === 'late' ? random.between(1, LANDS_LATE_MS) : 1, arrive);
       return this.#reject(random.between(5, NO_ANSWER_MS));
     }
     return this.#ask(() => this.#shelf.swap(expectedVersion, record));
