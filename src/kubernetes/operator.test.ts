@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
+import { ApiClient } from './api/client.ts';
+import { FakeApiServer } from './api/fake-api-server.ts';
+import { Operator } from './operator.ts';
+
+const CLUSTERS = '/apis/baton.dev/v1alpha1/namespaces/default/mysqlclusters';
+const at = (group: string, plural: string): string =>
+  `/${group === '' ? 'api' : `apis/${group}`}/v1/namespaces/default/${plural}`;
+
+interface Told {
+  readonly record?: { readonly term: number; readonly clusterId: string };
+  readonly state?: string;
+  readonly conditions?: readonly {
+    readonly type: string;
+    readonly status: string;
+    readonly reason: string;
+    readonly message: string;
+  }[];
+}
+
+async function operating(work: (server: FakeApiServer, operator: Operator) => Promise<void>): Promise<void> {
+  await using server = await FakeApiServer.start();
+  const client = new ApiClient(server.access, { answerMs: 500 });
+  const operator = new Operator({ client, namespaces: [], operatorNamespace: 'baton-system', log: () => undefined });
+  const stop = new AbortController();
+  const running = Promise.all([operator.inform(stop.signal), operator.lead(stop.signal)]);
+  try {
+    await work(server, operator);
+  } finally {
+    stop.abort();
+    await running;
+    client.close();
+  }
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  for (let tries = 0; tries < 1000; tries++) {
+    if (condition()) return;
+    await wait(5);
+  }
+  assert.fail('it did not come true in time');
+}
+
+const status = (server: FakeApiServer): Told => (server.read(CLUSTERS, 'mysql')?.['status'] ?? {}) as Told;
+const condition = (server: FakeApiServer, type: string) => status(server).conditions?.find((one) => one.type === type);
+
+test('a MySQLCluster gets its objects, its passwords and a record, and is told to be in the making', () =>
+  operating(async (server) => {
+    server.put(CLUSTERS, 'mysql', { spec: { replicas: 3 }, metadata: { generation: 1 } });
+    await until(() => status(server).record?.term === 1 && status(server).state === 'creating');
+    for (const [group, plural, name] of [
+      ['apps', 'statefulsets', 'mysql'],
+      ['', 'services', 'mysql-primary'],
+      ['', 'services', 'mysql-read'],
+      ['', 'configmaps', 'mysql'],
+      ['', 'secrets', 'mysql-internal'],
+      ['', 'secrets', 'mysql-credentials'],
+      ['policy', 'poddisruptionbudgets', 'mysql'],
+    ] as const) {
+      assert.ok(server.read(at(group, plural), name), `${plural} ${name}`);
+    }
+    assert.equal(condition(server, 'Progressing')?.status, 'True');
+    assert.equal(condition(server, 'Ready')?.status, 'False');
+  }));
+
+test('the passwords and the record that are there are kept: a successor is another term of the same cluster', () =>
+  operating(async (server, operator) => {
+    server.put(CLUSTERS, 'mysql', { spec: {}, metadata: { generation: 1 } });
+    await until(() => status(server).record?.term === 1);
+    const secret = server.read(at('', 'secrets'), 'mysql-internal')?.['data'];
+    const before = status(server).record?.clusterId;
+    operator.cared[0]?.stop();
+    const stop = new AbortController();
+    const client = new ApiClient(server.access);
+    const next = new Operator({
+      client,
+      namespaces: ['default'],
+      operatorNamespace: 'baton-system',
+      log: () => undefined,
+    });
+    const running = Promise.all([next.inform(stop.signal), next.lead(stop.signal)]);
+    await until(() => status(server).record?.term === 2);
+    assert.deepEqual(server.read(at('', 'secrets'), 'mysql-internal')?.['data'], secret);
+    assert.equal(status(server).record?.clusterId, before);
+    stop.abort();
+    await running;
+    client.close();
+  }));
+
+test('a spec that makes no sense is told, with its field; a Secret that is missing, by its name', () =>
+  operating(async (server) => {
+    server.put(CLUSTERS, 'mysql', { spec: { replicas: 0 }, metadata: { generation: 1 } });
+    await until(() => condition(server, 'Blocked')?.reason === 'InvalidSpec');
+    assert.match(condition(server, 'Blocked')?.message ?? '', /spec\.replicas/);
+    const before = server.read(CLUSTERS, 'mysql');
+    const spec = { replicas: 2, credentials: { secretName: 'mine' } };
+    server.put(CLUSTERS, 'mysql', { ...before, spec, metadata: { ...before?.metadata, generation: 2 } });
+    await until(() => condition(server, 'Blocked')?.reason === 'SecretMissing');
+    assert.match(condition(server, 'Blocked')?.message ?? '', /mine/);
+    server.put(at('', 'secrets'), 'mine', { data: { rootPassword: btoa('r'), applicationPassword: btoa('a') } });
+    await until(() => status(server).record?.term === 1);
+    assert.equal(server.read(at('', 'secrets'), 'mysql-credentials'), undefined, 'a user’s own is not ours to write');
+  }));
+
+test('a MySQLCluster that is deleted is let go', () =>
+  operating(async (server, operator) => {
+    server.put(CLUSTERS, 'mysql', { spec: {}, metadata: { generation: 1 } });
+    await until(() => status(server).record?.term === 1);
+    server.remove(CLUSTERS, 'mysql');
+    await until(() => operator.cared.length === 0);
+  }));
