@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 /** The command line. What a command needs beyond this is loaded when it runs: `status` should be as fast as Node starts. */
 import { Command, CommanderError } from 'commander';
 
