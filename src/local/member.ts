@@ -20,6 +20,7 @@ import type { MemberState } from './member-state.ts';
 import type { LocalMembersOptions } from './members.ts';
 import { findProcess, hasArgument, processAgeMs, processOf, processState, signalProcess } from './process-identity.ts';
 import { explainLog, fileSizeBytes, readLogFrom } from './start-failure.ts';
+import { onToldToStop } from './told-to-stop.ts';
 
 /** Where one member lives and listens: what its my.cnf is made of. Paths are absolute. */
 export interface MemberLayout {
@@ -95,6 +96,8 @@ export class LocalMember {
   #queue: Promise<unknown> = Promise.resolve();
   #retry: NodeJS.Timeout | undefined;
   #failures = 0;
+  /** Ends the watch on the present process's log. */
+  #unwatch: (() => void) | null = null;
   #closed = false;
   /** Why it is not up. */
   #downTrouble: string | null = null;
@@ -277,6 +280,7 @@ export class LocalMember {
   /** Stops supervising. The process runs on. */
   close(): void {
     this.#closed = true;
+    this.#unwatch?.();
     clearTimeout(this.#retry);
   }
 
@@ -399,12 +403,23 @@ export class LocalMember {
     this.#process = running;
     this.#around.changed();
     void this.#watchReady(running);
+    this.#unwatch?.();
+    this.#unwatch = onToldToStop(this.#logFile, process.logFromBytes, () => this.#toldToStop(running));
+    if (this.#unwatch === null)
+      this.#log('its log can not be watched: if somebody else stops it, waiting commits are told OK');
     return running;
+  }
+
+  #toldToStop(process: RunningProcess): void {
+    if (this.#process !== process || process.expected || this.#closed) return;
+    this.#log('was told to stop by somebody else: killed before it tells commits OK that nobody acknowledged');
+    signalProcess(process.id, 'SIGKILL');
   }
 
   #ended(process: RunningProcess, how: Ending | null): void {
     if (this.#process !== process) return;
     this.#process = null;
+    this.#unwatch?.();
     this.#startTrouble = null;
     // CLONE ends in a restart, of which only the ending half is mysqld's.
     const byItself = process.ready && (how?.code === 0 || how?.code === restartExitCode);
