@@ -142,12 +142,11 @@ export class Checks {
       this.#known.add(transaction);
       return;
     }
+    if (!answered) return;
+    if (!this.mayLose) this.#enoughHoldIt(server, transaction);
     const { kind } = transaction.content;
-    if (kind === 'barrier' || kind === 'epoch' || !answered) return;
-    if (!this.mayLose) {
-      this.#nothingBefore(server, transaction);
-      this.#enoughHoldIt(server, transaction);
-    }
+    if (kind === 'barrier' || kind === 'epoch') return;
+    if (!this.mayLose) this.#nothingBefore(server, transaction);
     this.acknowledged.push(transaction);
   }
 

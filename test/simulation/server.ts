@@ -81,7 +81,7 @@ export class Server {
   syncMs = 0.6;
   /** Between the last acknowledgement that a commit needs and its thread's going on. */
   commitMs = 0;
-  /** Between the check of an account and the login's being shown as that user's. */
+  /** Between the check of a replica's account and the login's being shown as that user's. */
   loginMs = 0.1;
   /** For the controller's statements: how often one fails, and how often its answer gets lost. */
   trouble: { readonly fails: number; readonly lost: number } | null = null;
@@ -142,7 +142,8 @@ export class Server {
           session.end();
           return;
         }
-        this.after(this.loginMs * this.world.random.between(0.3, 1), () => {
+        const loginMs = user.startsWith('baton_replica_') ? this.loginMs : 0.1;
+        this.after(loginMs * this.world.random.between(0.3, 1), () => {
           if (!this.sessions.has(session.id)) return;
           session.user = user;
           connection.toClient(() => reply(session));
