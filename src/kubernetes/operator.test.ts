@@ -43,7 +43,7 @@ async function until(condition: () => boolean): Promise<void> {
   assert.fail('it did not come true in time');
 }
 
-const status = (server: FakeApiServer): Told => (server.read(CLUSTERS, 'mysql')?.['status'] ?? {}) as Told;
+const status = (server: FakeApiServer): Told => server.read(CLUSTERS, 'mysql')?.['status'] ?? {};
 const condition = (server: FakeApiServer, type: string) => status(server).conditions?.find((one) => one.type === type);
 
 test('a MySQLCluster gets its objects, its passwords and a record, and is told to be in the making', () =>

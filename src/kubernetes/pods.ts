@@ -4,17 +4,20 @@
  * container is learnt by SQL: when it is started again there, Kubernetes does not see it.
  */
 import type { HostView, ProcessId, ProcessView, SetAside } from '../cluster/view.ts';
+import { systemClock } from '../control/clock.ts';
 import type { MemberHosts } from '../control/port.ts';
 import { Session, type Target } from '../mysql/session.ts';
+import { quantityBytes } from '../spec/quantity.ts';
 import type { MySQLCluster } from '../spec/resource.ts';
 import type { ApiClient } from './api/client.ts';
-import { isConflict } from './api/errors.ts';
+import { ApiError, isConflict } from './api/errors.ts';
 import { CLAIMS, PODS, STATEFUL_SETS } from './api/resources.ts';
 import type { Claim, ContainerStatus, Pod, StatefulSet } from './api/resources.ts';
 import type { EndpointAddress } from './objects/endpoint-slice.ts';
 import { ADMIN_PORT, MYSQL_PORT, ROLE_LABEL, hostOf, namesOf, ordinalOfPod, type Ownership } from './objects/object.ts';
 import { ordersText, parseOrders, parsePrepareReport, type Orders } from './objects/orders.ts';
 import { INPUTS_ANNOTATION, ORDERS_ANNOTATION, inputsOf } from './objects/pod-template.ts';
+import { claimSize } from './objects/persistent-volume-claim.ts';
 import { statefulSet } from './objects/stateful-set.ts';
 import { keyOf, type Reflector } from './reflector.ts';
 
@@ -59,6 +62,8 @@ const ORDER_MS = 10_000;
 const REBUILD_MS = 300_000;
 const POD_MS = 300_000;
 const MAX_ATTEMPTS = 10;
+/** The API server takes a moment to let go of what an object owned. */
+const ORPHANED_MS = 500;
 /** Soon another Pod may have it. */
 const ADDRESS_MS = 5000;
 
@@ -103,7 +108,14 @@ export class PodMembers implements MemberHosts {
 
   /** Makes the StatefulSet as it is asked for; how many members it has stays as it is. */
   async apply(): Promise<void> {
+    const { client, claims, cluster, namespace } = this.#options;
     await this.#scale((count) => count);
+    const wanted = quantityBytes(cluster().spec.storage.size) ?? 0;
+    for (const { ordinal } of this.list()) {
+      const found = claims.get(namespace, namesOf(cluster()).claim(ordinal))?.spec?.resources?.requests?.['storage'];
+      if (found !== undefined && (quantityBytes(found) ?? wanted) < wanted)
+        await client.apply(claimSize(cluster(), ordinal));
+    }
   }
 
   list(): readonly HostView[] {
@@ -400,14 +412,19 @@ export class PodMembers implements MemberHosts {
     const { name } = cluster().metadata;
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       const found = await client.get<StatefulSet>(STATEFUL_SETS, namespace, name);
-      const count = next(found?.spec.replicas ?? cluster().spec.replicas);
+      const count = next(found?.spec.replicas ?? this.#count ?? cluster().spec.replicas);
       try {
         await client.apply<StatefulSet>(statefulSet(cluster(), count, ownership), found?.metadata.resourceVersion);
         this.#count = count;
         return this.#changed();
       } catch (error) {
+        if (found !== null && error instanceof ApiError && error.status === 422) {
+          // Such as larger volumes: what a StatefulSet can't change is changed by another one, which takes the Pods over.
+          await client.delete(STATEFUL_SETS, namespace, name, found.metadata.uid, 'Orphan');
+          await systemClock.sleep(ORPHANED_MS);
+        }
         // Its status was written meanwhile.
-        if (!isConflict(error)) throw error;
+        else if (!isConflict(error)) throw error;
       }
     }
     throw new Error(`expected the StatefulSet ${name} to hold still, found it changed ${MAX_ATTEMPTS} times`);

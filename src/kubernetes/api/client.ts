@@ -137,10 +137,21 @@ export class ApiClient {
     }) as Promise<T>;
   }
 
-  /** Exactly the object with this uid; one that is gone, or another of its name, is left. */
-  async delete(resource: Resource, namespace: string, name: string, uid: string): Promise<void> {
+  /**
+   * Exactly the object with this uid; one that is gone, or another of its name, is left.
+   *
+   * @param propagation what becomes of what it owns; default: it is deleted, too, some time
+   */
+  async delete(
+    resource: Resource,
+    namespace: string,
+    name: string,
+    uid: string,
+    propagation: 'Background' | 'Orphan' = 'Background',
+  ): Promise<void> {
+    const body = { preconditions: { uid }, propagationPolicy: propagation };
     try {
-      await this.#ask('DELETE', pathOf(resource, namespace, name), { body: { preconditions: { uid } } });
+      await this.#ask('DELETE', pathOf(resource, namespace, name), { body });
     } catch (error) {
       if (error instanceof ApiError && (error.status === 404 || error.status === 409)) return;
       throw error;

@@ -93,6 +93,7 @@ export interface StatefulSet extends ApiObject {
 }
 
 export interface Claim extends ApiObject {
+  readonly spec?: { readonly resources?: { readonly requests?: Readonly<Record<string, string>> } };
   readonly status?: { readonly phase?: string };
 }
 
