@@ -164,12 +164,14 @@ function stuck(plan: Plan, { member }: Answering, here: readonly Answering[], st
 }
 
 /** Variables that the resource asks for, by role; each session sets them once. */
-function configure(plan: Plan, primary: Answering): void {
+function configure(plan: Plan, primary: Extract<Verdict, { kind: 'serving' | 'opening' }>): void {
   const { settings } = plan.view.wanted;
   for (const { member, server } of plan.answering()) {
     const role = member.ordinal === primary.member.ordinal ? settings.primary : settings.replica;
     if (!plan.wanted(member.ordinal) || server.configured === role.key) continue;
     if (server.configured === null && Object.keys(role.settings).length === 0) continue;
+    // An epoch's first write comes first: an act on the primary would have it begun again.
+    if (member.ordinal === primary.member.ordinal && primary.kind !== 'serving') continue;
     plan.act(member, { kind: 'configure', role }, 'the resource asks for these settings');
   }
 }
