@@ -62,7 +62,8 @@ export function statusOf(
         ordinal,
         role,
         state,
-        detail: reason !== '' ? reason : (troubleOf(member) ?? ''),
+        // Of one that does not answer, Kubernetes knows more than we.
+        detail: server === null ? (member?.trouble ?? (reason || (troubleOf(member) ?? ''))) : reason,
         ...(server === null ? {} : { serverUuid: server.serverUuid }),
         ...(lagSeconds === null ? {} : { lagSeconds: Math.round(lagSeconds) }),
       };
