@@ -19,11 +19,13 @@ export class Brain {
   readonly process: Process;
   readonly clock: SimulatedClock;
   readonly loop: Loop;
+  readonly #world: World;
   readonly #stop = new AbortController();
   /** Why it ended by itself; null while it runs, and if it was killed. */
   ended: string | null = null;
 
   constructor(world: World, name: string, place: Place, wanted: () => Wanted) {
+    this.#world = world;
     this.name = name;
     this.process = new Process(world.time, world.network.machine(place));
     this.clock = new SimulatedClock(world.time, this.process, world.random);
@@ -72,6 +74,7 @@ export class Brain {
     this.ended = why instanceof Error ? why.message : String(why);
     world.trace(`${this.name} ends: ${this.ended}`);
     this.process.die(true);
+    world.onBrainGone();
     if (!superseded && why !== 'stopped')
       world.fail(`a brain ended by itself: ${why instanceof Error ? (why.stack ?? '') : this.ended}`);
   }
@@ -83,5 +86,6 @@ export class Brain {
   /** kill -9 between any two steps: what it has sent may still land. */
   die(): void {
     this.process.die(true);
+    this.#world.onBrainGone();
   }
 }

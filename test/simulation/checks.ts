@@ -158,6 +158,8 @@ export class Checks {
   /** What was read through the primary endpoint before this read began is still there. */
   onRead(server: Server, since: number): void {
     const { data } = server;
+    // Restarted while no brain lives, on a platform whose endpoints outlive brains: it should be in none.
+    if (!server.released) return;
     for (let i = this.#readVerified.get(data) ?? 0; i < Math.min(since, this.#read.length); i++) {
       const transaction = this.#read[i] as Transaction;
       if (!data.holds(transaction)) {

@@ -15,8 +15,8 @@ export interface ClientOptions {
 /** It gives an answer so long before it starts anew. */
 const PATIENCE_MS = 8000;
 const PORT = 3306;
-/** How often it reads what it wrote, and all before. */
-const READS = 0.4;
+/** How often it reads before it writes, and afterwards. */
+const READS = 0.25;
 
 export class Client {
   readonly #options: ClientOptions;
@@ -92,15 +92,20 @@ export class Client {
     const account = this.accountNext;
     this.accountNext = false;
     try {
+      if (world.clientRandom.chance(READS)) await this.#read(session);
       if (account) await session.query('CREATE USER somebody', [], this.#deadline(PATIENCE_MS));
       else await session.query('INSERT INTO row VALUES (?)', [id], this.#deadline(PATIENCE_MS));
       world.onAcknowledged(id);
-      if (this.#options.straight !== null || !world.clientRandom.chance(READS)) return;
-      await session.query('SELECT * FROM row', [world.checks.seen], this.#deadline(PATIENCE_MS));
+      if (world.clientRandom.chance(READS)) await this.#read(session);
     } catch (error) {
       // Read-only: it looks for the primary anew.
       if (error instanceof StatementError) session.destroy();
     }
+  }
+
+  async #read(session: SimulatedSession): Promise<void> {
+    if (this.#options.straight !== null) return;
+    await session.query('SELECT * FROM row', [this.#options.world.checks.seen], this.#deadline(PATIENCE_MS));
   }
 
   #sleep(ms: number): Promise<void> {

@@ -1,7 +1,8 @@
 /** What goes wrong, and what people ask for, in one history: a plan drawn from the seed, and how each entry is carried out. */
 import type { DurabilityMode } from '../../src/cluster/record.ts';
 import { firstBrain, CLIENTS } from './network.ts';
-import type { Member } from './member.ts';
+import { Gtids } from './gtids.ts';
+import { rowsIn, type Member } from './member.ts';
 import type { Random } from './random.ts';
 import type { World } from './world.ts';
 
@@ -46,6 +47,7 @@ export type Fault =
       readonly ms: number;
     }
   | { readonly kind: 'clone-fails' }
+  | { readonly kind: 'reset'; readonly target: Target }
   | { readonly kind: 'relief' }
   | { readonly kind: 'semi-sync-off' }
   | { readonly kind: 'refuses'; readonly target: Target; readonly ms: number }
@@ -119,6 +121,7 @@ const WEIGHTS: Readonly<Record<Fault['kind'], number>> = {
   'too-many-connections': 1,
   'statements-fail': 2,
   'clone-fails': 2,
+  reset: 2,
   relief: 5,
   'clock-jumps': 1,
   blackout: 1,
@@ -206,7 +209,18 @@ function plot(random: Random, members: number): Planned[] {
       { kind: 'slow-logins', target: 'primary', loginMs: random.between(20, 500), ms: ms() },
       hit(random.pick<Target>([a, b, 'primary'])),
     ]);
-  switch (random.weighted({ strike: 4, switchover: 2, membership: 2, deposed: 2 })) {
+  switch (
+    random.weighted({
+      strike: 5,
+      switchover: 2,
+      membership: 2,
+      leaver: 1,
+      deposed: 2,
+      reopened: 1,
+      rivals: 2,
+      forgetful: 0.5,
+    })
+  ) {
     case 'strike':
       then(lag(a));
       if (random.chance(0.5)) then({ kind: 'slow-applier', target: b, applyMs: random.between(200, 4000), ms: ms() });
@@ -221,13 +235,32 @@ function plot(random: Random, members: number): Planned[] {
       if (random.chance(0.3)) then({ kind: 'cut', from: b, to: 'primary', oneWay: true, ms: ms() });
       atMs += random.between(0, 1500);
       then({ kind: 'switchover', to: random.chance(0.4) ? null : random.int(members) });
+      if (random.chance(0.3)) then({ kind: 'relief' }, random.pick(['act close', 'done close', 'act seal']));
       break;
     case 'membership':
       then(random.chance(0.5) ? { kind: 'down', target: a, ms: random.between(1500, 8000) } : lag(a));
-      if (random.chance(0.3))
-        then({ kind: 'slow-commits', target: 'primary', commitMs: random.between(20, 2500), ms: ms() });
+      if (random.chance(0.4))
+        then({ kind: 'slow-commits', target: 'primary', commitMs: random.between(20, 3500), ms: ms() });
+      if (random.chance(0.4)) {
+        then({ kind: 'cut', from: b, to: 'primary', oneWay: false, ms: ms() });
+        then({ kind: 'cut-brain', target: b, oneWay: false, ms: ms() });
+      }
       if (random.chance(0.3))
         then(turn(), random.pick(['act lock-out', 'act barrier', 'record member', 'act unlock', 'act set-required']));
+      break;
+    case 'leaver':
+      // Somebody is to go, or is taken for gone, just as its receiver logs in.
+      then({ kind: 'cut-brain', target: b, oneWay: false, ms: random.between(2000, 9000) });
+      then({ kind: 'slow-logins', target: 'primary', loginMs: random.between(200, 950), ms: ms() });
+      atMs += random.between(200, 1500);
+      then({ kind: 'reset', target: b });
+      then({ kind: 'scale', replicas: Math.max(1, members - 1) });
+      then(
+        { kind: 'cut', from: 'primary', to: a, oneWay: random.chance(0.5), ms: ms() },
+        random.pick(['record member', 'done barrier']),
+      );
+      atMs += random.between(2000, 6000);
+      then({ kind: 'scale', replicas: members });
       break;
     case 'deposed':
       then(
@@ -239,10 +272,49 @@ function plot(random: Random, members: number): Planned[] {
         then({ kind: 'kill', target: a }, random.pick(['record failover', 'act prepare', 'done seal']));
       if (random.chance(0.3))
         then({ kind: 'cut-brain', target: a, oneWay: false, ms: ms() }, random.pick(['record failover', 'done seal']));
+      if (random.chance(0.3)) then({ kind: 'record-slow', byMs: random.between(200, 1500), ms: ms() });
       then(
         { kind: 'relief' },
         random.pick(['record failover', 'done seal', 'act prepare', 'act open', 'act write-epoch', 'done open']),
       );
+      break;
+    case 'reopened':
+      // A commit waits, the primary is killed, comes back and shows it, and is lost for good.
+      then({ kind: 'cut', from: 'primary', to: a, oneWay: false, ms: random.between(3000, 9000) });
+      then({ kind: 'cut', from: 'primary', to: b, oneWay: false, ms: random.between(3000, 9000) });
+      atMs += random.between(100, 900);
+      then({ kind: 'kill', target: 'primary' });
+      atMs += random.between(1500, 4000);
+      then({ kind: 'lose-disk', target: 'primary' });
+      break;
+    case 'rivals':
+      // A brain pauses in the middle of something, another goes on from there, and the first wakes up.
+      then(
+        random.pick<Fault>([
+          { kind: 'kill', target: 'primary' },
+          { kind: 'switchover', to: null },
+          { kind: 'down', target: a, ms: ms() },
+          { kind: 'freeze', target: 'primary', ms: random.between(2000, 6000) },
+        ]),
+      );
+      then({ kind: 'brain-pauses', ms: random.between(1500, 9000), another: true }, random.pick(MOMENTS));
+      atMs += random.between(300, 2500);
+      then(
+        random.pick<Fault>([
+          { kind: 'switchover', to: null },
+          hit('primary'),
+          { kind: 'switchover', to: random.int(members) },
+        ]),
+      );
+      atMs += random.between(300, 2500);
+      if (random.chance(0.5)) then({ kind: 'switchover', to: null });
+      break;
+    case 'forgetful':
+      // The record is lost while somebody who led is away.
+      then({ kind: 'down', target: 'primary', ms: random.between(1000, 4000) });
+      atMs += random.between(1000, 5000);
+      then({ kind: 'down', target: 'primary', ms: random.between(2000, 9000) });
+      then({ kind: 'record-lost' });
       break;
   }
   for (let i = random.int(3); i > 0; i--) then(turn(), moment());
@@ -257,6 +329,7 @@ function draw(random: Random, members: number): Fault {
     case 'kill':
     case 'lose-disk':
     case 'errant':
+    case 'reset':
       return { kind, target: target() };
     case 'down':
     case 'freeze':
@@ -525,6 +598,13 @@ export class Injector {
         const [end] = this.#ends;
         return end?.();
       }
+      case 'reset': {
+        const { ordinal } = this.#member(fault.target);
+        const source = this.#member('primary').server;
+        for (const session of source?.sessions.values() ?? [])
+          if (session.user === `baton_replica_${ordinal}`) session.kill();
+        return;
+      }
       case 'clone-fails':
         for (const { server } of this.#world.members) server?.cloning?.fail();
         return;
@@ -609,7 +689,18 @@ export class Injector {
   }
 
   #loseRecord(): void {
-    if (!this.#calm) return this.#world.trace('not carried out: not everybody is there');
+    const { members, wanted, shelf } = this.#world;
+    // Who is not of the resource can't be waited for.
+    if (
+      shelf.record?.primary == null ||
+      members.some(({ ordinal, data }) => data !== null && ordinal >= wanted.replicas)
+    ) {
+      return this.#world.trace('not carried out: somebody who is to leave has data');
+    }
+    const rows = members.map(({ data }) => (data === null ? new Gtids() : rowsIn(data)));
+    // Else it is for people to say which is right.
+    if (!rows.some((all) => rows.every((some) => all.contains(some))))
+      return this.#world.trace('not carried out: nobody has all that there is');
     this.#world.shelf.lose();
     this.#restartBrains();
   }

@@ -17,6 +17,7 @@ export interface Outcome {
   readonly seed: number;
   readonly failure: string | null;
   readonly faults: readonly Planned[];
+  readonly stormMs: number;
   readonly setup: string;
   readonly acknowledged: number;
   readonly virtualMs: number;
@@ -37,17 +38,18 @@ export async function runHistory(options: HistoryOptions): Promise<Outcome> {
   // Errors are many, and where they come from is of interest only to somebody who reads the timeline.
   Error.stackTraceLimit = options.onTrace === undefined ? 0 : 30;
   const chance = new Random(seed, 'setup');
-  const members = chance.pick([3, 3, 3, 3, 5, 4, 2, 1, 6]);
+  const version = chance.chance(0.3) ? '8.4.6' : '9.7.0';
+  const members = chance.pick(version.startsWith('8') ? [3, 3, 2, 6, 6] : [3, 3, 3, 3, 4, 4, 5, 5, 2, 1, 6]);
   const mode = chance.chance(0.75) ? null : chance.pick(['quorum', 'adaptive', 'adaptive', 'asynchronous'] as const);
   const setup: WorldOptions = {
     seed,
     members,
     mode,
     powerLoss: chance.chance(0.3),
-    version: chance.pick(['9.7.0', '9.7.0', '8.4.6']),
+    version,
     platform: chance.chance(0.5) ? 'one-machine' : 'machines',
     clients: 1 + chance.int(3),
-    straight: chance.chance(0.3) ? 1 : 0,
+    straight: chance.chance(0.4),
     thinkMs: chance.between(80, 600),
     onTrace: options.onTrace ?? null,
   };
@@ -80,6 +82,7 @@ export async function runHistory(options: HistoryOptions): Promise<Outcome> {
     seed,
     failure: world.failure,
     faults,
+    stormMs,
     setup: JSON.stringify(shown),
     acknowledged: world.checks.acknowledged.length,
     virtualMs: world.time.nowMs,

@@ -755,13 +755,6 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
-    name: 'opening-waits-for-all-rows',
-    rule: 'Opening 3: at the floor it opens at once (wedge-empty-acker)',
-    edits: [
-      cluster('opening', 'if (floor.contains(server.executed)) return open(', 'if (floor === null) return open('),
-    ],
-  },
-  {
     name: 'candidates-own-rows-in-the-floor',
     rule: 'floor: not the candidate’s own extra rows (wedge-floor-too-high)',
     edits: [

@@ -329,6 +329,14 @@ export class Addresses {
   onPointed: () => void = () => undefined;
   open = 0;
 
+  /** On one machine, an endpoint is a part of the daemon. */
+  close(): void {
+    const nowhere = { members: [], reason: 'the daemon is gone', hold: false };
+    this.primary = { ...this.primary, ...nowhere };
+    this.read = { ...this.read, ...nowhere };
+    this.onPointed();
+  }
+
   point(primary: EndpointTarget, read: EndpointTarget): void {
     if (primary.epoch < this.primary.epoch) return;
     this.primary = primary;
@@ -350,8 +358,10 @@ export class SimulatedEndpoints implements Endpoints {
 
   point(primary: EndpointTarget, read: EndpointTarget): void {
     const { time, random } = this.#world;
-    void this.#process;
-    time.after(random.between(0.1, 1), () => this.#addresses.point(primary, read));
+    const run = (): void => this.#addresses.point(primary, read);
+    // On one machine it is done by the brain itself, else by somebody who was told.
+    if (this.#world.platform === 'one-machine') this.#process.after(0.1, run);
+    else time.after(random.between(0.1, 1), run);
   }
 
   openConnections(): number {

@@ -65,7 +65,9 @@ export class Server {
   ending = false;
   superReadOnly: boolean;
   readOnly: boolean;
-  offline = false;
+  offline: boolean;
+  /** A brain has let somebody in since it started. */
+  released = false;
   replicaEnabled: boolean;
   readonly settings: Settings;
   readonly source = { enabled: false, active: false, required: 1 };
@@ -112,6 +114,7 @@ export class Server {
     this.superReadOnly = this.readOnly = this.isOn('super_read_only');
     this.replicaEnabled = this.isOn('rpl_semi_sync_replica_enabled');
     this.source.enabled = this.source.active = this.isOn('rpl_semi_sync_source_enabled');
+    this.offline = this.isOn('offline_mode');
     this.syncsRelay = settings.get('sync_relay_log') === '1';
     this.timeoutMs = Number(settings.get('rpl_semi_sync_source_timeout') ?? 10_000);
     this.receiver = new Receiver(this);

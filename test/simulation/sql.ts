@@ -79,6 +79,7 @@ const STATEMENTS: readonly (readonly [RegExp, Handler])[] = [
         return done({ errno: 1200, message: 'The server is not configured as replica' });
       if (thread === 'IO') server.receiver.start();
       else server.applier.start();
+      server.released = true;
       done(OK);
     },
   ],
@@ -170,6 +171,7 @@ const STATEMENTS: readonly (readonly [RegExp, Handler])[] = [
         () => {
           session.server.superReadOnly = false;
           session.server.readOnly = false;
+          session.server.released = true;
         },
         done,
       ),

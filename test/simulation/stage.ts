@@ -50,7 +50,7 @@ export class Stage {
       version: options.version ?? '9.7.0',
       platform: options.platform ?? 'machines',
       clients: 0,
-      straight: 0,
+      straight: false,
       thinkMs: 0,
       onTrace: (line) => lines.push(line),
     });

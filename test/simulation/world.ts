@@ -30,12 +30,13 @@ export interface WorldOptions {
   readonly platform: 'one-machine' | 'machines';
   readonly clients: number;
   readonly thinkMs: number;
-  /** Of the clients, so many write straight at members, whoever is the primary. */
-  readonly straight: number;
+  /** Clients that write straight at their members, whoever is the primary: one for each, or none. */
+  readonly straight: boolean;
   /** Called with each line of the timeline; null: none is kept. */
   readonly onTrace: ((line: string) => void) | null;
 }
 
+const STRAIGHT_THINK_MS = 700;
 const NET_TIMEOUT_MS = 1000;
 
 export class World implements Surroundings {
@@ -89,8 +90,10 @@ export class World implements Surroundings {
       for (const client of this.clients) client.cutUnless(this.addresses.primary.members);
     };
     for (let i = 0; i < options.clients; i++) {
-      const straight = i < options.clients - options.straight ? null : i % options.members;
-      this.clients.push(new Client({ world: this, straight, thinkMs: options.thinkMs }));
+      this.clients.push(new Client({ world: this, straight: null, thinkMs: options.thinkMs }));
+    }
+    for (let straight = 0; options.straight && straight < options.members; straight++) {
+      this.clients.push(new Client({ world: this, straight, thinkMs: STRAIGHT_THINK_MS }));
     }
   }
 
@@ -172,6 +175,10 @@ export class World implements Surroundings {
 
   get livingBrains(): Brain[] {
     return this.brains.filter(({ alive }) => alive);
+  }
+
+  onBrainGone(): void {
+    if (this.platform === 'one-machine' && this.livingBrains.length === 0) this.addresses.close();
   }
 
   onDecision(brain: Brain, decision: Decision, view: View): void {
