@@ -6,6 +6,7 @@ import { GtidSet } from '../gtid/gtid-set.ts';
 import { hasUnapplied, isSealed, names, rowsOf } from './assess.ts';
 import { heard, incarnationOf, type Answering, type Plan } from './plan.ts';
 import type { Acker } from './record.ts';
+import type { MemberView } from './view.ts';
 
 export function create(plan: Plan): void {
   const { view } = plan;
@@ -26,9 +27,16 @@ export function create(plan: Plan): void {
   }
   const here = plan.answering();
   const used = here.filter(({ server }) => !server.executed.isEmpty || server.epochRow !== null);
-  const all = wanted.every((member) => heard(member) !== null);
+  const all = unseen(plan).length === 0;
   if (used.length > 0) recover(plan, here, used, all);
   else if (all) begin(plan, here);
+}
+
+/** Those of the resource, and those that it asks for no more and that are still there: one of these may have led. */
+function unseen(plan: Plan): MemberView[] {
+  return plan.view.members.filter(
+    (member) => heard(member) === null && (plan.wanted(member.ordinal) || member.process.kind !== 'absent'),
+  );
 }
 
 /** The first epoch: every member is there, empty, and the first one becomes the primary. */
@@ -58,8 +66,7 @@ function recover(plan: Plan, here: readonly Answering[], used: readonly Answerin
     return;
   }
   if (!all) {
-    const missing = plan.view.members.filter((member) => plan.wanted(member.ordinal) && heard(member) === null);
-    plan.reason = `${lost}: it is made again when every member has been seen; ${names(missing)} not yet`;
+    plan.reason = `${lost}: it is made again when every member has been seen; ${names(unseen(plan))} not yet`;
     return;
   }
   const rows = used.flatMap(({ server }) => (server.epochRow === null ? [] : [server.epochRow]));

@@ -262,7 +262,8 @@ export class Checks {
     if (record.mode === 'quorum') return lost.size <= record.required;
     if (!lost.has(record.primary.ordinal)) return true;
     const surviving = record.ackers.filter((acker) => !lost.has(acker.ordinal) && this.#dataOf(acker) !== null).length;
-    return record.required > 0 && surviving >= record.ackers.length - record.required + 1;
+    // With S smaller than k a brain may be about to lower k to none.
+    return record.required > 0 && surviving >= Math.max(1, record.ackers.length - record.required + 1);
   }
 
   #caughtUp(ordinal: number, record: ClusterRecord): boolean {

@@ -697,6 +697,12 @@ export class Injector {
     ) {
       return this.#world.trace('not carried out: somebody who is to leave has data');
     }
+    // A former primary that is open, or will be when it thaws, is for people to close.
+    const stray = members.some(
+      (member) =>
+        member !== this.#world.primary && (member.server?.readOnly === false || member.server?.process.frozen === true),
+    );
+    if (stray) return this.#world.trace('not carried out: somebody else is open');
     const rows = members.map(({ data }) => (data === null ? new Gtids() : rowsIn(data)));
     // Else it is for people to say which is right.
     if (!rows.some((all) => rows.every((some) => all.contains(some))))

@@ -740,7 +740,7 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       cluster(
         'create',
-        'const all = wanted.every((member) => heard(member) !== null);',
+        'const all = unseen(plan).length === 0;',
         'const all = wanted.some((member) => heard(member) !== null);',
       ),
     ],
