@@ -168,11 +168,14 @@ function lower(plan: Plan, primary: Answering): boolean {
   if (mode !== 'adaptive') return false;
   const able = inSync(plan, primary).length;
   if (able >= record.required) return false;
-  const running = record.ackers.filter((acker) => plan.member(acker.ordinal)?.process.kind === 'running').length;
   const lastedMs = plan.lasting('too few in sync');
-  // No use in waiting for members that are known to be down.
-  if (running >= record.required && lastedMs < view.wanted.limits.detectionMs) return false;
-  return plan.write({ ...record, required: able }, `only ${able} of ${names(record.ackers)} are in sync: writes go on`);
+  // No use in waiting for members that are known to be down; the others get their time, as after an opening.
+  const running = plan.view.members.filter(
+    ({ ordinal, process }) => process.kind === 'running' && record.ackers.some((acker) => acker.ordinal === ordinal),
+  ).length;
+  const left = lastedMs < view.wanted.limits.detectionMs ? Math.max(able, running) : able;
+  if (left >= record.required) return false;
+  return plan.write({ ...record, required: left }, `only ${left} of ${names(record.ackers)} can acknowledge: writes go on`);
 }
 
 /** A weaker mode is recorded at once; quorum, when as many acknowledge as it takes. Says whether it wrote the record. */
