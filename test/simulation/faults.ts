@@ -702,7 +702,8 @@ export class Injector {
       (member) =>
         member !== this.#world.primary && (member.server?.readOnly === false || member.server?.process.frozen === true),
     );
-    if (stray) return this.#world.trace('not carried out: somebody else is open');
+    const begun = this.#world.primary?.data?.epoch?.epoch === shelf.record.epoch;
+    if (stray || !begun) return this.#world.trace('not carried out: it is not clear who leads');
     const rows = members.map(({ data }) => (data === null ? new Gtids() : rowsIn(data)));
     // Else it is for people to say which is right.
     if (!rows.some((all) => rows.every((some) => all.contains(some))))

@@ -190,6 +190,10 @@ const STATEMENTS: readonly (readonly [RegExp, Handler])[] = [
     /^SET GLOBAL rpl_semi_sync_source_timeout = (\d+)$/,
     (session, [, ms], _, done) => set(session, () => (session.server.timeoutMs = Number(ms)), done),
   ],
+  [
+    /^SELECT .* COUNT\(\*\) AS n FROM information_schema\.EVENTS /,
+    (_session, _match, _values, done) => done(row({ n: 0 })),
+  ],
   [/^SELECT EVENT_SCHEMA AS s, /, (_session, _match, _values, done) => done(OK)],
 
   // Accounts
@@ -435,7 +439,6 @@ function observed({ server }: ServerSession, holder: number): unknown {
     behind: applier.on ? age(next?.writtenAtMs) : null,
     lastApplied: age(last?.writtenAtMs),
     transaction: null,
-    eventsOff: 0,
     epoch:
       data.epoch === null ? null : { clusterId: data.epoch.clusterId, epoch: data.epoch.epoch, term: data.epoch.term },
     clone: cloneState(server),
