@@ -95,6 +95,10 @@ function fromAckers(plan: Plan, others: readonly Answering[], sealed: readonly A
   const floor = union.contains(former) ? former.union(perhapsAcknowledged(record, ackers)) : former;
   const candidate = best(plan, sealed, floor);
   if (candidate === null) {
+    if (others.some((one) => !sealed.includes(one) && rowsOf(one.server).contains(floor))) {
+      plan.reason = `${plan.reason}: one that has everything is being sealed`;
+      return null;
+    }
     plan.state = 'lost';
     plan.reason = `${plan.reason}; no member that answers holds all of ${floor.toString()}, some of which may have been acknowledged`;
     plan.soon(200);
