@@ -7,11 +7,11 @@ import type { Contact, ServerView } from '../cluster/view.ts';
 import { GtidSet } from '../gtid/gtid-set.ts';
 import { LockHeldError, settle, takeLock } from '../mysql/lock.ts';
 import { CONTROLLER_USER } from '../mysql/names.ts';
-import { observe } from '../mysql/observe.ts';
+import { observe, type ServerObservation } from '../mysql/observe.ts';
 import { lockOut, unlockAccounts } from '../mysql/procedures/accounts.ts';
 import { clone } from '../mysql/procedures/clone.ts';
 import { configure } from '../mysql/procedures/configure.ts';
-import { enableEvents } from '../mysql/procedures/events.ts';
+import { countEventsOff, enableEvents } from '../mysql/procedures/events.ts';
 import { follow, turn } from '../mysql/procedures/follow.ts';
 import { close, disarm, open, reopen } from '../mysql/procedures/open.ts';
 import { prepare } from '../mysql/procedures/prepare.ts';
@@ -44,6 +44,8 @@ interface Sessions {
   readonly acting: Session;
   readonly looking: Session;
   sealed: boolean;
+  /** No event lies disabled on this primary. */
+  eventsOn: boolean;
   configured: string | null;
 }
 
@@ -107,12 +109,25 @@ export class ServerLink implements MemberLink {
       const { number, sealed, configured } = sessions;
       const seen = await observe(sessions.looking, sessions.acting.id, signal);
       if (this.#sessions !== sessions) throw new Error('the session broke meanwhile');
-      return { ok: true, server: { ...seen, session: number, sealed: sealed && sessions.sealed, configured } };
+      const eventsOff = await this.#eventsOff(sessions, seen, signal);
+      return {
+        ok: true,
+        server: { ...seen, eventsOff, session: number, sealed: sealed && sessions.sealed, configured },
+      };
     } catch (error) {
       // A statement that failed on a sound connection says nothing of the lock; connect again all the same.
       this.#drop();
       return { ok: false, error };
     }
+  }
+
+  /** Asked of an open primary until all of them run, and not while commits wait: the answer might wait with them. */
+  async #eventsOff(sessions: Sessions, { access, source }: ServerObservation, signal: AbortSignal): Promise<number> {
+    if (access !== 'open') sessions.eventsOn = false;
+    if (access !== 'open' || sessions.eventsOn || source.waiting > 0) return 0;
+    const count = await countEventsOff(sessions.looking, signal);
+    sessions.eventsOn = count === 0;
+    return count ?? 0;
   }
 
   async #connect(signal: AbortSignal): Promise<Sessions> {
@@ -126,7 +141,7 @@ export class ServerLink implements MemberLink {
       await this.#options.confirm();
       const looking = await this.#open(target, signal);
       await settle(looking, signal);
-      const sessions = { number: ++this.#count, acting, looking, sealed: false, configured: null };
+      const sessions = { number: ++this.#count, acting, looking, sealed: false, configured: null, eventsOn: false };
       this.#sessions = sessions;
       for (const session of [acting, looking]) {
         session.onBroken(() => {

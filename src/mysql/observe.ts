@@ -39,7 +39,6 @@ export interface ServerObservation {
   } | null;
   readonly lagSeconds: number | null;
   readonly oldestTransactionSeconds: number;
-  readonly eventsOff: number;
 }
 
 const EPOCH = `(SELECT JSON_OBJECT('clusterId', cluster, 'epoch', epoch, 'term', term) FROM ${SCHEMA}.epoch WHERE id = 1)`;
@@ -77,7 +76,6 @@ const observation = (epoch: string): string => `SELECT JSON_OBJECT(
   'transaction', (SELECT MAX(TIMESTAMPDIFF(SECOND, t.trx_started, NOW())) FROM information_schema.innodb_trx t
      JOIN performance_schema.processlist p ON p.ID = t.trx_mysql_thread_id
      WHERE p.USER NOT LIKE 'baton\\_%' AND p.USER NOT IN ('system user', 'event_scheduler')),
-  'eventsOff', (SELECT COUNT(*) FROM information_schema.EVENTS WHERE STATUS IN ('SLAVESIDE_DISABLED', 'REPLICA_SIDE_DISABLED')),
   'clone', (SELECT JSON_OBJECT('state', STATE, 'error', ERROR_MESSAGE) FROM performance_schema.clone_status LIMIT 1),
   'cloneBytes', (SELECT JSON_OBJECT('done', SUM(DATA), 'total', SUM(ESTIMATE)) FROM performance_schema.clone_progress)
 ) AS seen`;
@@ -120,7 +118,6 @@ interface Seen {
   behind: number | null;
   lastApplied: number | null;
   transaction: number | null;
-  eventsOff?: number;
   epoch: { clusterId: string; epoch: number; term: number } | null;
   clone: { state: string; error: string } | null;
   cloneBytes: { done: number | null; total: number | null };
@@ -157,7 +154,6 @@ export async function observe(session: Session, holder: number, signal: AbortSig
     clone: cloneOf(seen),
     lagSeconds: lagOf(seen, replica, executed),
     oldestTransactionSeconds: seen.transaction ?? 0,
-    eventsOff: seen.eventsOff ?? 0,
   };
 }
 

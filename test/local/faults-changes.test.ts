@@ -189,7 +189,7 @@ test('durability of three members as promised, and changed live: quorum waits, a
     await new Promise((resolve) => setTimeout(resolve, 1500));
     assert.equal(writer.acknowledged.size, size);
   };
-  scene.freeze(...replicas);
+  await scene.freeze(...replicas);
   await standsStill();
   scene.thaw(...replicas);
   await writer.writesAgain();
@@ -198,7 +198,7 @@ test('durability of three members as promised, and changed live: quorum waits, a
   scene.apply('{replicas: 3, durability: {mode: adaptive}}');
   await scene.until(() => recorded(scene) === 'adaptive 1');
   writer.takeLongestGap();
-  scene.freeze(...replicas);
+  await scene.freeze(...replicas);
   await writer.writesAgain();
   t.diagnostic(`adaptive: gap ${writer.takeLongestGap().ms.toFixed(0)} ms`);
   assert.equal(recorded(scene), 'adaptive 0');
@@ -208,7 +208,7 @@ test('durability of three members as promised, and changed live: quorum waits, a
   scene.apply('{replicas: 3, durability: {mode: asynchronous}}');
   await scene.until(() => recorded(scene) === 'asynchronous 0');
   writer.takeLongestGap();
-  scene.freeze(...replicas);
+  await scene.freeze(...replicas);
   await writer.writesAgain();
   await new Promise((resolve) => setTimeout(resolve, 1500));
   assert.ok(writer.takeLongestGap().ms < 500, 'asynchronous waits for nobody');
@@ -217,7 +217,7 @@ test('durability of three members as promised, and changed live: quorum waits, a
 
   scene.apply('{replicas: 3}');
   await scene.until(() => recorded(scene) === 'quorum 1' && scene.state === 'healthy');
-  scene.freeze(...replicas);
+  await scene.freeze(...replicas);
   await standsStill();
   scene.thaw(...replicas);
   await verify(scene, [writer]);

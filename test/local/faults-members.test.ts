@@ -44,7 +44,7 @@ test('a frozen primary is replaced; thawed, it acknowledges nothing, and what on
   const kill = scene.cluster.members.kill.bind(scene.cluster.members);
   scene.cluster.members.kill = () => Promise.reject(new Error('the machine hangs'));
   writer.takeLongestGap();
-  scene.freeze(old);
+  await scene.freeze(old);
   const waits = writer.write(direct);
   await writer.writesAgain();
   t.diagnostic(`gap ${writer.takeLongestGap().ms.toFixed(0)} ms`);

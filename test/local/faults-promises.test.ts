@@ -22,7 +22,7 @@ for (const [how, end] of [
     const writer = await Writer.begin(scene);
     await writer.rest();
     const [through, direct] = [await scene.connect(), await scene.member(scene.primary)];
-    scene.freeze(...scene.replicas);
+    await scene.freeze(...scene.replicas);
     const told = [writer.write(through), writer.write(direct)];
     await waiters(scene, 1);
     const frozen = scene.replicas;
@@ -52,7 +52,7 @@ test('a commit whose acknowledgement was lost on the way is released, though nob
   const { replicas, primary, epoch } = scene;
   const client = await scene.connect();
   const root = await scene.root(primary);
-  scene.freeze(...replicas);
+  await scene.freeze(...replicas);
   const told = writer.write(client);
   await waiters(scene, 1);
   // The row is on its way to them; their answers will find nobody.
@@ -69,8 +69,9 @@ test('an account statement waits while its ackers break: nobody can log in any m
   await using scene = await Scene.begin('{replicas: 3}');
   const writer = await Writer.begin(scene);
   const client = await scene.connect();
+  await client.query('CREATE EVENT ledger.never ON SCHEDULE EVERY 1 YEAR STARTS NOW() + INTERVAL 1 YEAR DO DO 1');
   await writer.rest();
-  scene.freeze(...scene.replicas);
+  await scene.freeze(...scene.replicas);
   const told = client.query("CREATE USER somebody IDENTIFIED BY 'not-a-secret'").then(
     () => 'OK',
     () => 'error',

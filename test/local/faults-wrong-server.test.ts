@@ -17,8 +17,14 @@ async function impostors(scene: Scene, ordinal: number, greet: (socket: Socket) 
       socket.on('error', () => undefined);
       greet(socket);
     });
-    server.listen(port, layout.host);
-    await once(server, 'listening');
+    // The member that was killed may take a moment to let go of it.
+    await scene.until(() => {
+      server.listen(port, layout.host);
+      return once(server, 'listening').then(
+        () => true,
+        () => false,
+      );
+    });
     servers.push(server);
   }
   return {
@@ -59,8 +65,10 @@ test('another server on the ports of a replica holds nothing up, whatever it say
   const writer = await Writer.begin(scene);
   const [replica = -1] = scene.replicas;
   const { epoch } = scene;
+  const pid = scene.pid(replica);
   await scene.down(replica);
-  await scene.until(() => scene.server(replica) === null);
+  // It is about to start; at its next start it would look for other ports.
+  await scene.until(() => scene.pid(replica) > 0 && scene.pid(replica) !== pid);
   for (const greet of [SILENT, NO_MYSQL, REFUSING]) {
     await using _ = await impostors(scene, replica, greet);
     await scene.restartController();

@@ -318,8 +318,10 @@ export class Scene implements AsyncDisposable {
     if (pid > 0) process.kill(pid, signal);
   }
 
-  freeze(...ordinals: number[]): void {
+  /** SIGSTOP. Resolves when the last of its threads stands still. */
+  async freeze(...ordinals: number[]): Promise<void> {
     for (const ordinal of ordinals) this.signal(ordinal, 'SIGSTOP');
+    for (const ordinal of ordinals) await this.until(() => standsStill(this.pid(ordinal)));
   }
 
   thaw(...ordinals: number[]): void {
@@ -398,6 +400,14 @@ export class ControllerProcess {
   resume(): void {
     this.#child.kill('SIGCONT');
   }
+}
+
+async function standsStill(pid: number): Promise<boolean> {
+  const tasks = await readdir(`/proc/${pid}/task`).catch(() => []);
+  const stats = await Promise.all(
+    tasks.map((task) => readFile(`/proc/${pid}/task/${task}/stat`, 'utf8').catch(() => '')),
+  );
+  return stats.every((stat) => stat === '' || /\) [Tt] /.test(stat));
 }
 
 /** In place of mysqld: a member that is to be down waits here, as if its machine had yet to boot. */

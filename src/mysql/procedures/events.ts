@@ -2,11 +2,32 @@
 import { StatementError, type Session } from '../session.ts';
 import { ProcedureRefusedError } from './refused.ts';
 
+const OFF = `STATUS IN ('SLAVESIDE_DISABLED', 'REPLICA_SIDE_DISABLED')`;
+/** The statement was ended by its time limit. */
+const TIMED_OUT = 3024;
+
+/**
+ * How many there are. Null if that can't be told in time: information_schema.EVENTS takes the lock of the accounts, which
+ * an account statement keeps while it waits for its acknowledgement (docs/mysql.md).
+ */
+export async function countEventsOff(session: Session, signal: AbortSignal): Promise<number | null> {
+  try {
+    const [row] = await session.query(
+      `SELECT /*+ MAX_EXECUTION_TIME(100) */ COUNT(*) AS n FROM information_schema.EVENTS WHERE ${OFF}`,
+      [],
+      signal,
+    );
+    return Number(row?.['n']);
+  } catch (error) {
+    if (error instanceof StatementError && error.errno === TIMED_OUT) return null;
+    throw error;
+  }
+}
+
 /** Enables them here alone, keeping each one's definer. */
 export async function enableEvents(session: Session, signal: AbortSignal): Promise<void> {
   const events = await session.query(
-    `SELECT EVENT_SCHEMA AS s, EVENT_NAME AS n, DEFINER AS definer FROM information_schema.EVENTS
-      WHERE STATUS IN ('SLAVESIDE_DISABLED', 'REPLICA_SIDE_DISABLED')`,
+    `SELECT EVENT_SCHEMA AS s, EVENT_NAME AS n, DEFINER AS definer FROM information_schema.EVENTS WHERE ${OFF}`,
     [],
     signal,
   );
