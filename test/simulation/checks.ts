@@ -1,7 +1,8 @@
 /** What must hold, after every event and at the end: docs/clustering.md's promises and invariants, by number. */
 import type { Decision } from '../../src/cluster/decision.ts';
 import type { Acker, ClusterRecord } from '../../src/cluster/record.ts';
-import type { View } from '../../src/cluster/view.ts';
+import type { ServerView, View } from '../../src/cluster/view.ts';
+import { GtidSet } from '../../src/gtid/gtid-set.ts';
 import type { Brain } from './brain.ts';
 import type { Data } from './data.ts';
 import { Gtids } from './gtids.ts';
@@ -75,6 +76,34 @@ export class Checks {
     this.#givenUp.set(brain, givenUp?.epoch ?? -1);
     if (givenUp !== null && before !== givenUp.epoch) this.#isUnheard(view);
     if (this.#world.shelf.tampered) this.#touchesNothing(decision, view);
+    else if (decision.state === 'lost') this.#isLost(decision, view);
+  }
+
+  /** `lost` is said only where it is true: enough ackers answer, sealed and idle, and one of them has all that they have. */
+  #isLost({ reason }: Decision, { record, members }: View): void {
+    if (record.primary === null || record.required === 0) return;
+    const here = members.flatMap(({ ordinal, bootId, busy, disk, contact }) =>
+      contact.kind === 'answers' && contact.server.locked && busy === null && disk === null
+        ? [{ ordinal, bootId, server: contact.server }]
+        : [],
+    );
+    const ackers = here.filter(({ ordinal, bootId, server }) =>
+      record.ackers.some(
+        (acker) =>
+          acker.ordinal === ordinal &&
+          acker.serverUuid === server.serverUuid &&
+          (this.#world.powerLoss || acker.bootId === bootId),
+      ),
+    );
+    if (ackers.length < record.ackers.length - record.required + 1) return;
+    const rows = (server: ServerView): GtidSet => server.executed.union(server.replica?.received ?? GtidSet.EMPTY);
+    const all = ackers.reduce((sum, { server }) => sum.union(rows(server)), GtidSet.parse(record.floor));
+    // One whose applier was broken is not believed in before it is past its error.
+    const able = here.filter(({ server }) => server.executed.contains(all));
+    if (able.length === 0) return;
+    this.#world.fail(
+      `said to be lost although member ${able[0]?.ordinal} has everything, and enough ackers answer: ${reason}`,
+    );
   }
 
   /** Invariant 5: unknown is not down. */

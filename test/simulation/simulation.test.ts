@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { runHistory } from './history.ts';
 
-const CORPUS = 20;
-const FRESH = 20;
+const CORPUS = 15;
+const FRESH = 15;
 
 async function holds(seeds: readonly number[]): Promise<void> {
   for (const seed of seeds) {
