@@ -50,7 +50,7 @@ export function decide(view: View, memory: Memory = NO_MEMORY): Decision {
       for (const member of view.members) {
         if (plan.wanted(member.ordinal) && heard(member) === null) reportUnheard(plan, member);
       }
-      if (verdict.witnesses === 'none') listenAgain(plan, view.record.primary);
+      if (verdict.ask === true) listenAgain(plan, view.record.primary);
       plan.soon(50);
       break;
     default:

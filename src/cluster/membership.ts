@@ -175,7 +175,10 @@ function lower(plan: Plan, primary: Answering): boolean {
   ).length;
   const left = lastedMs < view.wanted.limits.detectionMs ? Math.max(able, running) : able;
   if (left >= record.required) return false;
-  return plan.write({ ...record, required: left }, `only ${left} of ${names(record.ackers)} can acknowledge: writes go on`);
+  return plan.write(
+    { ...record, required: left },
+    `only ${left} of ${names(record.ackers)} can acknowledge: writes go on`,
+  );
 }
 
 /** A weaker mode is recorded at once; quorum, when as many acknowledge as it takes. Says whether it wrote the record. */

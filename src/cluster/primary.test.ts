@@ -146,6 +146,18 @@ describe('a primary is given up', () => {
     assert.equal(kind([silent(0), replica(1), deaf(2)], two), 'gone');
   });
 
+  it('when ackers that were sealed for a failover that came to nothing can not get back to it, though one still hears it', () => {
+    const sizes = { replicas: 5, required: 2 };
+    const five = { record: { required: 2, ackers: [1, 2, 3, 4].map((ordinal) => acker(ordinal)) }, wanted: sizes };
+    const first = decide(view([silent(0), sealed(1), deaf(2), replica(3), deaf(4)], five));
+    assert.equal(first.state, 'degraded');
+    assert.deepEqual(
+      first.acts.map(({ kind, ordinal }) => [kind, ordinal]),
+      [['follow', 1]],
+    );
+    assert.equal(kind([silent(0), deaf(1), deaf(2), replica(3), deaf(4)], five), 'gone');
+  });
+
   it('and stays so while its replicas are being sealed, who cannot say it again', () => {
     const first = decide(view([silent(0), deaf(1), deaf(2)]));
     const decision = decide(view([silent(0), sealed(1), sealed(2)]), first.memory);
@@ -200,8 +212,12 @@ describe('while the primary is in doubt', () => {
       decision.acts.map(({ kind, ordinal }) => [kind, ordinal]),
       [['follow', 1]],
     );
-    const busy = decide(view([silent(0), stopped, replica(2)]));
-    assert.deepEqual(busy.acts, [], 'if nobody else can say');
+    const heard = decide(view([silent(0), stopped, replica(2)]));
+    assert.deepEqual(
+      heard.acts.map(({ kind, ordinal }) => [kind, ordinal]),
+      [['follow', 1]],
+      'also if another one hears it: commits may wait for this one',
+    );
     const outside = view([silent(0), stopped, silent(2)], { record: { ackers: [acker(2)] } });
     assert.deepEqual(decide(outside).acts, [], 'but nobody else, who could acknowledge outside S');
   });

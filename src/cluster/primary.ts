@@ -13,8 +13,8 @@ export type Verdict =
   | ({ readonly kind: 'closed' } & Answering)
   /** This life of it is over, or everybody who could hear it says so. */
   | { readonly kind: 'gone'; readonly why: string; readonly known: boolean }
-  /** Nobody knows yet: nothing is done. */
-  | { readonly kind: 'doubtful'; readonly why: string; readonly witnesses?: 'none' };
+  /** Nobody knows yet: nothing is done. `ask`: every acker is to say what it hears. */
+  | { readonly kind: 'doubtful'; readonly why: string; readonly ask?: true };
 
 /** A process this young is still starting: recovery takes its time. */
 const START_MS = 10_000;
@@ -103,7 +103,7 @@ function giveUp(plan: Plan, primary: MemberView, what: string): Verdict {
   const witnesses = plan.answering().filter((one) => tries(one, primary));
   if (witnesses.length === 0) {
     const why = `${what}, and no replica answers that could say more: we may be the ones cut off`;
-    return { kind: 'doubtful', why, witnesses: 'none' };
+    return { kind: 'doubtful', why, ask: true };
   }
   // Its receiver notices a silence late, and is slow to stop once it tries to connect: heartbeats tell sooner.
   const deafSeconds = (plan.view.wanted.limits.detectionMs / 1000) * DEAF;
@@ -119,7 +119,8 @@ function giveUp(plan: Plan, primary: MemberView, what: string): Verdict {
   const mute = record.required > 0 && deaf >= Math.max(1, enoughAckers(record));
   if (hearing.length > 0 && !mute) {
     const who = hearing.map(({ member }) => `member ${member.ordinal}`).join(', ');
-    return { kind: 'doubtful', why: `${what}, but ${who} still hears it: we may be the ones cut off` };
+    // One that an abandoned failover sealed neither acknowledges nor counts as deaf: without it, this could last for ever.
+    return { kind: 'doubtful', why: `${what}, but ${who} still hears it: we may be the ones cut off`, ask: true };
   }
   const others = witnesses.filter((one) => !hearing.includes(one)).map(({ member }) => `member ${member.ordinal}`);
   const reason = `${what}, and neither can ${others.join(', ')}`;
