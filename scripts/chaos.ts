@@ -32,6 +32,9 @@ const outcome = await runChaos({
   ...(values.only === undefined ? {} : { only: values.only.split(',').map((word) => word.trim()) }),
   signal: interrupted.signal,
   tell: (line) => console.log(line),
+}).catch((error: unknown) => {
+  if (!interrupted.signal.aborted) throw error;
+  process.exit(130);
 });
 if (values.timeline !== undefined) await writeFile(values.timeline, `${outcome.timeline.join('\n')}\n`);
 if (outcome.violations.length > 0) console.log(`\nBefore it ended:\n${outcome.timeline.slice(-250).join('\n')}`);
@@ -42,5 +45,9 @@ console.log(
   `\nseed ${seed}: ${happened} times something happened, ${acknowledged} writes acknowledged, ${reads} reads, ${epochs} epochs`,
 );
 for (const violation of violations) console.log(`VIOLATED: ${violation}`);
-console.log(violations.length === 0 ? 'Nothing was lost, and nothing went back.' : `${violations.length} violations`);
-process.exitCode = interrupted.signal.aborted ? 130 : violations.length === 0 ? 0 : 1;
+if (violations.length > 0) console.log(`${violations.length} violations; again: npm run chaos -- --seed ${seed}`);
+else
+  console.log(
+    interrupted.signal.aborted ? 'Interrupted: nothing was looked up.' : 'Nothing was lost, and nothing went back.',
+  );
+process.exitCode = violations.length > 0 ? 1 : interrupted.signal.aborted ? 130 : 0;

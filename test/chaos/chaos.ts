@@ -3,6 +3,7 @@
  * moments, one or a few at a time. After each of them the cluster has to become healthy by itself; at the end everything
  * that was promised is looked up. The seed decides what is tried, not what comes of it: real processes take their time.
  */
+import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Random } from '../simulation/random.ts';
 import { Books } from './books.ts';
@@ -42,6 +43,7 @@ export interface ChaosOutcome {
 
 /** A machine that is busy is given time; that it never comes to rest is what is looked for. */
 const SETTLE_MS = 120_000;
+const VERIFY_MS = 120_000;
 /** Until then a status may be from before what happened. */
 const NOTICED_MS = 500;
 
@@ -65,6 +67,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosOutcome> {
     spec: { replicas: members },
     smallDisk: random.chance(0.7),
     tell,
+    signal,
   });
   tell(`${members} members are up`);
   const clients = await Clients.begin(stage, books, new Random(seed, 'clients'));
@@ -80,11 +83,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosOutcome> {
   try {
     await director.run();
     await clients.stop();
-    if (!signal.aborted) {
-      if (!(await stage.settles(SETTLE_MS, signal))) books.violate(`it does not come to rest: ${await stage.words()}`);
-      await verify(stage, books);
-      books.judgeDirectOks(await stage.journal());
-    }
+    if (!signal.aborted) await conclude(stage, books, signal);
   } finally {
     clients.cutOff();
   }
@@ -109,6 +108,25 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosOutcome> {
       .map(([text, count]) => `${String(count).padStart(6)} ${text}`),
     timeline: timeline.sort((a, b) => a.at.localeCompare(b.at)).map(({ at, line }) => `${at.slice(11, 23)} ${line}`),
   };
+}
+
+/** What can't be looked up in time is as bad as what is not there. */
+async function conclude(stage: Stage, books: Books, signal: AbortSignal): Promise<void> {
+  // One that was found wedged is not waited for as long again.
+  const limitMs = books.violations.length === 0 ? SETTLE_MS : SETTLE_MS / 10;
+  if (!(await stage.settles(limitMs, signal))) {
+    if (!signal.aborted) books.violate(`it does not come to rest: ${await stage.words()}`);
+    return;
+  }
+  const late = AbortSignal.any([signal, AbortSignal.timeout(VERIFY_MS)]);
+  const ended = once(late, 'abort').then(() => {
+    if (!signal.aborted) books.violate(`members did not let themselves be looked at within ${VERIFY_MS / 1000} s`);
+  });
+  const verified = verify(stage, books).catch((error: Error) =>
+    books.violate(`it can't be looked at: ${error.message}`),
+  );
+  await Promise.race([verified, ended]);
+  books.judgeDirectOks(await stage.journal());
 }
 
 interface DirectorOptions extends ChaosOptions {

@@ -36,6 +36,7 @@ export interface StageOptions {
   /** Whether the last member gets a small file system of its own, if root may make one here. */
   readonly smallDisk: boolean;
   readonly tell: (text: string) => void;
+  readonly signal: AbortSignal;
 }
 
 export class Stage implements AsyncDisposable {
@@ -59,7 +60,7 @@ export class Stage implements AsyncDisposable {
   }
 
   /** Resolves once the cluster is healthy. Sets variables of this process's environment: there is one stage in a process. */
-  static async open({ spec, smallDisk, tell }: StageOptions): Promise<Stage> {
+  static async open({ spec, smallDisk, tell, signal }: StageOptions): Promise<Stage> {
     const directory = await mkdtemp(join(tmpdir(), 'baton-chaos-'));
     const cache = join(defaultCacheDir(process.env), '..');
     const links = await Links.listen(join(directory, 'data', 'baton', NAME), MOST_MEMBERS);
@@ -73,7 +74,7 @@ export class Stage implements AsyncDisposable {
     delete process.env['XDG_RUNTIME_DIR'];
     const stage = new Stage(directory, links, spec);
     try {
-      const client = await stage.#comeUp(smallDisk, tell);
+      const client = await stage.#comeUp(smallDisk, tell, signal);
       stage.#logins = { primary: await client.credentials(), read: await client.credentials({ read: true }) };
       const secrets = JSON.parse(await readFile(stage.directories.secrets, 'utf8')) as {
         passwords: { root: string; application: string };
@@ -86,7 +87,7 @@ export class Stage implements AsyncDisposable {
     }
   }
 
-  async #comeUp(smallDisk: boolean, tell: (text: string) => void): Promise<ApiClient> {
+  async #comeUp(smallDisk: boolean, tell: (text: string) => void, signal: AbortSignal): Promise<ApiClient> {
     const { replicas = 3 } = this.spec;
     // Data that is there before there is a record would be refused: the last member comes later.
     if (smallDisk) this.spec = { ...this.spec, replicas: replicas - 1 };
@@ -94,14 +95,19 @@ export class Stage implements AsyncDisposable {
     const client = await this.client();
     if (client === null) throw new Error('its daemon is gone');
     // What keeps it from coming up is thrown here.
-    for await (const status of client.watch({ claim: true, signal: AbortSignal.timeout(UP_MS) })) {
+    for await (const status of client.watch({
+      claim: true,
+      signal: AbortSignal.any([signal, AbortSignal.timeout(UP_MS)]),
+    })) {
       if (status.state === 'healthy') break;
     }
     if (smallDisk) {
       await this.#giveDisk(replicas - 1, tell);
       await this.apply({ ...this.spec, replicas });
     }
-    if (!(await this.settles(UP_MS))) throw new Error(`it did not come up: ${await this.words()}`);
+    const up = await this.settles(UP_MS, signal);
+    signal.throwIfAborted();
+    if (!up) throw new Error(`it did not come up: ${await this.words()}`);
     return client;
   }
 
