@@ -81,7 +81,7 @@ export class Checks {
 
   /** `lost` is said only where it is true: enough ackers answer, sealed and idle, and one of them has all that they have. */
   #isLost({ reason }: Decision, { record, members }: View): void {
-    if (record.primary === null || record.required === 0) return;
+    if (record.primary === null || record.required === 0 || record !== this.#world.shelf.record) return;
     const here = members.flatMap(({ ordinal, bootId, busy, disk, contact }) =>
       contact.kind === 'answers' && contact.server.locked && busy === null && disk === null
         ? [{ ordinal, bootId, server: contact.server }]

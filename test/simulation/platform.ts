@@ -82,13 +82,24 @@ export interface RecordFaults {
   /** Until then, the store does not answer. */
   awayUntilMs: number;
   slowMs: number;
+  /** Until then, what is read is so many versions old. */
+  staleUntilMs: number;
+  staleBy: number;
 }
 
 /** The one store that all brains share. */
 export class RecordShelf {
   version = 0;
   record: ClusterRecord | null = null;
-  readonly faults: RecordFaults = { lost: 0, land: 'written', held: null, awayUntilMs: 0, slowMs: 0 };
+  readonly faults: RecordFaults = {
+    lost: 0,
+    land: 'written',
+    held: null,
+    awayUntilMs: 0,
+    slowMs: 0,
+    staleUntilMs: 0,
+    staleBy: 0,
+  };
   /** Somebody lost it, or brought an old copy back. */
   tampered = false;
   /** Every record that was the newest once, by its version. */
@@ -97,6 +108,11 @@ export class RecordShelf {
 
   constructor(onWritten: (record: ClusterRecord) => void) {
     this.#onWritten = onWritten;
+  }
+
+  /** As it was some versions ago. */
+  ago(versions: number): { readonly version: number; readonly record: ClusterRecord } | null {
+    return this.#history.at(-1 - versions) ?? null;
   }
 
   /** An old copy of the store is brought back. Returns what brings the newest back; null if there is no older epoch. */
@@ -146,12 +162,11 @@ export class SimulatedRecords implements RecordStore {
   }
 
   read(): Promise<VersionedRecord | null> {
-    const { version, record } = this.#shelf;
-    void version;
-    void record;
     return this.#ask(() => {
-      const found = this.#shelf;
-      return found.record === null ? null : { version: found.version, record: found.record };
+      const { version, record, faults } = this.#shelf;
+      if (record === null) return null;
+      const stale = this.#world.time.nowMs < faults.staleUntilMs ? this.#shelf.ago(faults.staleBy) : null;
+      return stale ?? { version, record };
     });
   }
 
