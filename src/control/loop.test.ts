@@ -513,14 +513,10 @@ describe('the epoch’s first row', () => {
   it('is begun once, whatever else is done on the primary meanwhile', async (t) => {
     const one = new Stage();
     const epochRow = { clusterId: record().clusterId, epoch: 1, term: 1 };
-    one.wanted = {
-      ...one.wanted,
-      settings: { ...one.wanted.settings, primary: { key: 'new', settings: { max_connections: 9 } } },
-    };
-    one.show(primary(0, { epochRow }));
+    one.show(primary(0, { epochRow, source: { unlocked: [1] } }));
     await one.start(t);
     await one.clock.advance(100);
-    one.act('configure', 0).done();
+    one.act('unlock', 0).done();
     await one.clock.advance(100);
     assert.equal(one.count('write-epoch 0'), 1);
   });

@@ -11,7 +11,7 @@ const record = (term: number) => ({ ...newClusterRecord('c', 'quorum'), term });
 
 async function keeping(work: (server: FakeApiServer, records: StatusRecord) => Promise<void>): Promise<void> {
   await using server = await FakeApiServer.start();
-  const client = new ApiClient(server.access, { answerMs: 100 });
+  const client = new ApiClient(server.access, { answerMs: 1000 });
   const { metadata } = server.put(PATH, 'mysql', { spec: { replicas: 3 } });
   await work(server, new StatusRecord({ client, namespace: 'default', name: 'mysql', uid: metadata.uid }));
   client.close();

@@ -194,11 +194,11 @@ test('a server that refuses is no error for a client within its wait: it is trie
 test('a server that refuses for the whole wait is named', async () => {
   const member = await new FakeMember(3).start();
   await member.stop();
-  const it = await endpoint({ waitMs: 100 });
+  const it = await endpoint({ waitMs: 500 });
   it.point({ epoch: 1, backends: [member.backend] });
   const client = new Client(it);
   await until('it ends', () => client.closed);
-  assert.match(errorOf(client).message, /within 0.1 s: member 3 at 127.0.0.1:\d+ can't be reached: ECONNREFUSED$/);
+  assert.match(errorOf(client).message, /within 0.5 s: member 3 at 127.0.0.1:\d+ can't be reached: ECONNREFUSED$/);
 });
 
 for (const [how, lose] of [

@@ -126,10 +126,14 @@ export class StartedCluster implements AsyncDisposable {
     return connectionOf(await this.#client.credentials({ member: await this.#ordinal(which) }));
   }
 
-  /** SIGKILL to the member's mysqld; it is started again at once. Resolves with its ordinal. */
+  /** SIGKILL to the member's mysqld; it is started again at once. Resolves with its ordinal, once the cluster knows. */
   async kill(which: Which): Promise<number> {
     const ordinal = await this.#ordinal(which);
+    const pidOf = ({ members }: Status): number | null => members.find((one) => one.ordinal === ordinal)?.pid ?? null;
+    const before = pidOf(await this.status());
     await this.#client.kill(ordinal);
+    // From here on a status is of the time after: nobody waits for `healthy` and gets that of before.
+    if (before !== null) await this.waitFor((status) => pidOf(status) !== before);
     return ordinal;
   }
 

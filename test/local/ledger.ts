@@ -1,4 +1,5 @@
 /** Clients that write all the while, and a ledger of what they were told is done. */
+import { availableParallelism, loadavg } from 'node:os';
 import assert from 'node:assert/strict';
 import type { Connection } from 'mysql2/promise';
 import type { RowDataPacket } from 'mysql2';
@@ -183,4 +184,10 @@ async function checksums(root: Connection): Promise<string> {
   const list = tables.map((table) => `\`${String(table['s'])}\`.\`${String(table['t'])}\``).join(', ');
   const [rows] = await root.query<RowDataPacket[]>(`CHECKSUM TABLE ${list}`);
   return JSON.stringify(rows);
+}
+
+/** A second; more where the machine is kept busier by others than its processors can serve. */
+export function stallLimitMs(): number {
+  const busy = (loadavg()[0] ?? 0) / (2 * availableParallelism());
+  return 1000 * Math.max(1, busy);
 }
