@@ -39,10 +39,14 @@ export function beginSwitchover(plan: Plan, primary: Answering): boolean {
   return continueSwitchover(plan, primary);
 }
 
-/** What is under way on a member is over in a moment: being busy is no reason to refuse. */
+/** What is over in a moment is no reason to refuse: an act under way on a member, or its first transaction after that. */
 function putOff(plan: Plan, { id, to }: Wish): boolean {
-  const busy = plan.view.members.some(({ ordinal, busy: act }) => act !== null && (to === null || to === ordinal));
-  if (!busy || plan.lasting(`switchover ${id} put off`) >= PUT_OFF_MS) return false;
+  const passing = plan.view.members.some((member) => {
+    const server = heard(member);
+    const unknownLag = server !== null && server.replica !== null && server.lagSeconds === null;
+    return (to === null || to === member.ordinal) && (member.busy !== null || unknownLag);
+  });
+  if (!passing || plan.lasting(`switchover ${id} put off`) >= PUT_OFF_MS) return false;
   plan.soon();
   return true;
 }

@@ -51,6 +51,8 @@ const observation = (epoch: string): string => `SELECT JSON_OBJECT(
   'enabled', @@global.rpl_semi_sync_source_enabled, 'required', @@global.rpl_semi_sync_source_wait_for_replica_count,
   'status', (SELECT JSON_OBJECTAGG(variable_name, variable_value) FROM performance_schema.global_status
      WHERE variable_name IN ('Rpl_semi_sync_source_status', 'Rpl_semi_sync_source_wait_sessions', 'Rpl_semi_sync_replica_status')),
+  'applierWaits', (SELECT COUNT(*) FROM performance_schema.processlist
+     WHERE USER = 'system user' AND STATE LIKE 'Waiting for semi-sync ACK%'),
   'unlocked', (SELECT JSON_ARRAYAGG(User) FROM mysql.user WHERE User LIKE 'baton\\_replica\\_%' AND account_locked = 'N'),
   'connected', (SELECT JSON_ARRAYAGG(USER) FROM performance_schema.processlist WHERE USER LIKE 'baton\\_replica\\_%'),
   'receiver', (SELECT JSON_OBJECT('host', c.HOST, 'port', c.PORT, 'uuid', s.SOURCE_UUID, 'state', s.SERVICE_STATE,
@@ -102,6 +104,7 @@ interface Seen {
   enabled: number;
   required: number;
   status: Record<string, string>;
+  applierWaits?: number;
   unlocked: string[] | null;
   connected: string[] | null;
   receiver: {
@@ -145,7 +148,7 @@ export async function observe(session: Session, holder: number, signal: AbortSig
       enabled: seen.enabled === 1,
       active: seen.status['Rpl_semi_sync_source_status'] === 'ON',
       required: seen.required,
-      waiting: Number(seen.status['Rpl_semi_sync_source_wait_sessions'] ?? 0),
+      waiting: waitingOf(seen),
       unlocked: ordinals(seen.unlocked),
       connected: ordinals(seen.connected),
     },
@@ -155,6 +158,11 @@ export async function observe(session: Session, holder: number, signal: AbortSig
     lagSeconds: lagOf(seen, replica, executed),
     oldestTransactionSeconds: seen.transaction ?? 0,
   };
+}
+
+/** Of clients. On a former primary that follows and is not disarmed yet, its own applier waits, too. */
+function waitingOf({ status, applierWaits }: Seen): number {
+  return Math.max(0, Number(status['Rpl_semi_sync_source_wait_sessions'] ?? 0) - (applierWaits ?? 0));
 }
 
 function ordinals(users: readonly string[] | null): number[] {
