@@ -3,6 +3,7 @@
  *
  *   npm run simulate -- --seeds 1000           fresh seeds; from a given one with --from
  *   npm run simulate -- --seed 7 --verbose     one history, as a timeline
+ *   npm run simulate -- --seed 7 --shrink      the fewest faults with which it still fails, as a timeline
  *   npm run simulate -- --scenario late-swap   one of the named counterexamples
  *   npm run simulate -- --mutations            switches the rules off one by one: each has to be noticed
  */
@@ -18,6 +19,8 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     /** Plays one of the named counterexamples instead. */
     scenario: { type: 'string' },
+    /** With --seed: takes away what its failure does not need, and shows what is left. */
+    shrink: { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
     /** Go on after so many failures. */
     failures: { type: 'string', default: '20' },
@@ -28,6 +31,7 @@ const { values } = parseArgs({
   },
 });
 
+const SHRINK_TRIES = 400;
 const here = fileURLToPath(import.meta.url);
 const mutate = new URL('../test/simulation/mutate.ts', import.meta.url).href;
 
@@ -35,8 +39,20 @@ if (values.mutations || (values.mutation !== undefined && process.env['SIMULATIO
   await tryMutations(values.mutation ?? null);
 } else if (values.scenario !== undefined) {
   await play(values.scenario);
+} else if (values.shrink) {
+  await shrinkOne(Number(values.seed));
 } else {
   await simulate();
+}
+
+async function shrinkOne(seed: number): Promise<void> {
+  const { runHistory } = await import('../test/simulation/history.ts');
+  const { shrink } = await import('../test/simulation/shrink.ts');
+  const whole = await runHistory({ seed });
+  if (whole.failure === null) return console.log(`seed ${seed} does not fail`);
+  console.log(`${whole.failure}\n${whole.faults.length} faults`);
+  const { faults, stormMs } = await shrink(whole, SHRINK_TRIES, (less) => console.log(`${less.length} faults`));
+  await runHistory({ seed, faults, stormMs, onTrace: (line) => console.log(line) });
 }
 
 async function play(name: string): Promise<void> {
@@ -127,7 +143,7 @@ function tryOne(name: string, what: readonly string[]): Promise<Found> {
     stdio: ['ignore', values.verbose ? 'inherit' : 'ignore', 'inherit', 'ipc'],
   });
   return new Promise((resolve) => {
-    let found: Found = { failed: 1, tried: 1, first: 'the controller ended with an error' };
+    let found: Found = { failed: 0, tried: 0, first: 'it did not even run' };
     child.on('message', (message) => (found = message as Found));
     child.once('exit', () => resolve(found));
   });
