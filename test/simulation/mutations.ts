@@ -439,8 +439,8 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       cluster(
         'membership',
-        '  return plan.write({ ...record, required: left }, `only ${left}',
-        "  if (primary.server.source.enabled && primary.server.source.required > left) {\n    plan.act(primary.member, { kind: 'set-required', required: left }, 'first');\n    return true;\n  }\n  return plan.write({ ...record, required: left }, `only ${left}",
+        '  return plan.write(\n    { ...record, required: left },',
+        "  if (primary.server.source.enabled && primary.server.source.required > left) {\n    plan.act(primary.member, { kind: 'set-required', required: left }, 'first');\n    return true;\n  }\n  return plan.write(\n    { ...record, required: left },",
       ),
     ],
   },
