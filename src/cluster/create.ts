@@ -110,7 +110,11 @@ function adopt(plan: Plan, here: readonly Answering[], primary: Answering, known
 /** All are closed: once all are sealed and have applied what they received, the one that has all is the next primary. */
 function reopen(plan: Plan, here: readonly Answering[], known: Plan['record']): void {
   for (const { member, server } of here) {
-    if (!isSealed(server)) plan.act(member, { kind: 'seal' }, 'nobody may acknowledge while the record is made again');
+    // Half closed, by a clone that was broken off, say: its next life is closed.
+    if (server.access === 'ajar' && member.process.kind === 'running') {
+      plan.act(member, { kind: 'kill', process: member.process.id }, 'it is half closed');
+    } else if (!isSealed(server))
+      plan.act(member, { kind: 'seal' }, 'nobody may acknowledge while the record is made again');
     else if (hasUnapplied(server) && server.replica?.applier === 'off') {
       plan.act(member, { kind: 'apply' }, 'what it received has to be applied');
     }
