@@ -58,7 +58,7 @@ export type Fault =
   | { readonly kind: 'blackout'; readonly ms: number; readonly kept: number }
   | { readonly kind: 'scale'; readonly replicas: number }
   | { readonly kind: 'mode'; readonly mode: DurabilityMode | null }
-  | { readonly kind: 'switchover'; readonly to: number | null }
+  | { readonly kind: 'switchover'; readonly to: Target | null }
   | { readonly kind: 'restart'; readonly ordinals: readonly number[] };
 
 export interface Planned {
@@ -234,11 +234,19 @@ function plot(random: Random, members: number): Planned[] {
       if (random.chance(0.4)) then(hit(b));
       break;
     case 'switchover':
-      if (random.chance(0.7)) then(lag(a));
-      if (random.chance(0.3)) then({ kind: 'cut', from: b, to: 'primary', oneWay: true, ms: ms() });
+      if (random.chance(0.5)) {
+        // The target lags, and a commit waits for the acknowledgement of another.
+        then({ kind: 'slow-link', from: 'primary', to: a, extraMs: random.between(50, 900), ms: ms() });
+        then(
+          random.chance(0.5)
+            ? { kind: 'slow-link', from: b, to: 'primary', extraMs: random.between(50, 1500), ms: ms() }
+            : { kind: 'cut', from: b, to: 'primary', oneWay: true, ms: random.between(300, 3000) },
+        );
+      } else if (random.chance(0.7)) then(lag(a));
       atMs += random.between(0, 1500);
-      then({ kind: 'switchover', to: random.chance(0.4) ? null : random.int(members) });
-      if (random.chance(0.3)) then({ kind: 'relief' }, random.pick(['act close', 'done close', 'act seal']));
+      then({ kind: 'switchover', to: random.pick<Target | null>([a, a, b, null]) });
+      if (random.chance(0.4))
+        then({ kind: 'relief' }, random.pick(['act close', 'done close', 'act seal', 'record switchover']));
       break;
     case 'membership':
       then(random.chance(0.5) ? { kind: 'down', target: a, ms: random.between(1500, 8000) } : lag(a));
@@ -649,7 +657,8 @@ export class Injector {
       case 'switchover': {
         const brain = this.#world.livingBrains.find(({ process }) => !process.frozen);
         if (brain === undefined) return;
-        void brain.loop.switchover(fault.to, brain.clock.deadline(5000));
+        const to = fault.to === null ? null : this.#member(fault.to).ordinal;
+        void brain.loop.switchover(to, brain.clock.deadline(5000));
         return;
       }
       case 'restart': {
