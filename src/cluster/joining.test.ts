@@ -267,6 +267,28 @@ describe('a member whose applier stopped', () => {
   });
 });
 
+describe('a replica whose data directory is gone', () => {
+  const bare = replica(2, '0:1-100', {}, { disk: 'directory gone: /data is no data directory any more' });
+
+  it('is killed, though it acknowledges and applies: what it says is on no disk', () => {
+    const last = (members: MemberView[], ms: number): string[] =>
+      acts(decideLast(lasting(view(members), ms))).filter((one) => one.startsWith('kill'));
+    assert.deepEqual(last([bare], 1000), ['kill 2']);
+    assert.deepEqual(last([bare], 999), [], 'not for a moment’s sake');
+    const full = replica(2, '0:1-100', {}, { disk: 'disk full: no room left for /data' });
+    assert.deepEqual(last([full], 5000), []);
+  });
+
+  it('goes on if that of the primary is gone, too: then it is all that is left', () => {
+    const { disk } = bare;
+    const members = [primary(0, {}, { disk }), replica(1, '0:1-100', {}, { disk }), bare];
+    assert.deepEqual(
+      decideAll(lasting(view(members), 5000)).flatMap((one) => acts(one).filter((act) => act.startsWith('kill'))),
+      [],
+    );
+  });
+});
+
 describe('another cluster’s data', () => {
   it('is left alone', () => {
     const foreign = replica(2, '2:1-7', { epochRow: { clusterId: 'another', epoch: 9, term: 1 } });

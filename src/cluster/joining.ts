@@ -15,7 +15,7 @@ import { brokenMs, retryApplier } from './broken.ts';
 import { awaitsClone, followsAnother, foreign } from './membership.ts';
 import { heard, incarnationOf, type Answering, type Plan } from './plan.ts';
 import { sameIncarnation, type Incarnation } from './record.ts';
-import type { MemberView } from './view.ts';
+import { DATA_GONE, type MemberView } from './view.ts';
 
 /** A broken applier is given this long to be mended, by itself or by hand, before its member is rebuilt. */
 const BROKEN_APPLIER_MS = 15_000;
@@ -114,6 +114,12 @@ function joinOne(plan: Plan, one: Answering, primary: Answering): void {
     demote(plan, one);
     return;
   }
+  if (isDataGone(plan, member) && primary.member.disk === null && member.process.kind === 'running') {
+    // It may go on for hours, and acknowledge what is on no disk. Its next life begins with new data.
+    plan.report(member, 'gone', member.disk ?? '');
+    plan.act(member, { kind: 'kill', process: member.process.id }, `it runs without its data (${member.disk ?? ''})`);
+    return;
+  }
   const errant = errantRows(server, primary.server);
   if (!errant.isEmpty) {
     plan.report(member, 'errant', `it has transactions that the primary lacks: ${errant.toString()}`);
@@ -149,6 +155,12 @@ function joinOne(plan: Plan, one: Answering, primary: Answering): void {
     return;
   }
   follow(plan, one, primary);
+}
+
+/** Not only for a moment, as while a file system is being mounted. */
+function isDataGone(plan: Plan, { ordinal, disk }: MemberView): boolean {
+  if (disk?.startsWith(DATA_GONE) !== true) return false;
+  return plan.lasting(`data of ${ordinal} gone`) >= plan.view.wanted.limits.detectionMs;
 }
 
 /**

@@ -27,6 +27,9 @@ export interface SetAside {
   readonly rows: string;
 }
 
+/** How `disk` begins where a member's data directory is no more, though its process may run on. */
+export const DATA_GONE = 'directory gone';
+
 /** A member as its platform sees it, from outside MySQL. */
 export interface HostView {
   readonly ordinal: number;

@@ -1,6 +1,8 @@
 import { open, readdir, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import { DATA_GONE } from '../cluster/view.ts';
+
 const probeBytes = 64 * 1024;
 
 /** What keeps this process, and so a member, from writing to a directory, in words; null if a small write succeeds. */
@@ -30,7 +32,7 @@ function words(error: NodeJS.ErrnoException, directory: string): string {
       return `file system is read-only at ${directory}`;
     case 'ENOENT':
     case 'ENOTDIR':
-      return `directory gone: ${directory} does not exist any more`;
+      return `${DATA_GONE}: ${directory} does not exist any more`;
     case 'EACCES':
     case 'EPERM':
       return `no permission to write to ${directory}`;

@@ -8,7 +8,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import type { HostView, ProcessId, ProcessView, SetAside } from '../cluster/view.ts';
+import { DATA_GONE, type HostView, type ProcessId, type ProcessView, type SetAside } from '../cluster/view.ts';
 import { GtidSet } from '../gtid/gtid-set.ts';
 import { byteWords, diskTrouble, freeBytes, usedBytes } from './disk.ts';
 import { syncDirectory } from './durable-file.ts';
@@ -307,7 +307,7 @@ export class LocalMember {
   async #dataTrouble(): Promise<string | null> {
     const running = this.#process;
     if (running === null || (await this.#uuidOnDisk()) !== null || this.#process !== running) return null;
-    return `directory gone: ${this.#dataDir} is no data directory any more, though mysqld still runs on it`;
+    return `${DATA_GONE}: ${this.#dataDir} is no data directory any more, though mysqld still runs on it`;
   }
 
   // ── The process ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -225,7 +225,8 @@ export class Stage implements AsyncDisposable {
   async loseData(ordinal: number): Promise<void> {
     const gone = join(this.directory, `lost-${ordinal}-${Date.now()}`);
     await rename(this.home(ordinal), gone);
-    await rm(gone, { recursive: true });
+    // Its process may still make files there.
+    await rm(gone, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   }
 
   // ── Connections ───────────────────────────────────────────────────────────────────────────────────────────────────
