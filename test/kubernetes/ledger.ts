@@ -23,6 +23,15 @@ export class Writer {
   }
 
   static async begin(scene: Scene): Promise<Writer> {
+    // kube-proxy may be a second behind.
+    await scene.until(
+      () =>
+        scene.connect().then(
+          (first) => (first.destroy(), true),
+          () => false,
+        ),
+      20_000,
+    );
     const setup = await scene.connect();
     await setup.query('CREATE DATABASE IF NOT EXISTS ledger');
     await setup.query('CREATE TABLE IF NOT EXISTS ledger.entries (n INT PRIMARY KEY)');
