@@ -92,3 +92,17 @@ test('a brain that was followed by another moves nothing back', () =>
     await wait(100);
     assert.equal(leads(server), '10.0.0.1');
   }));
+
+test('while the primary is about to move, the read Service waits: kube-proxy would carry its change out first', () =>
+  pointing(async (server, make) => {
+    const endpoints = make(1);
+    endpoints.point(to(1, 0), to(1, 1, 2));
+    await until(() => leads(server, 'mysql-read') === '10.0.0.1,10.0.0.2');
+    endpoints.point(NOBODY, to(1, 2));
+    await wait(200);
+    assert.equal(leads(server, 'mysql-read'), '10.0.0.1,10.0.0.2');
+    endpoints.point(to(2, 1), to(2, 2));
+    await until(() => leads(server, 'mysql-read') === '10.0.0.2');
+    const order = server.requests.filter((line) => line.startsWith('PATCH')).map((line) => /mysql-\w+/.exec(line)?.[0]);
+    assert.deepEqual(order.slice(-2), ['mysql-primary', 'mysql-read']);
+  }));

@@ -27,6 +27,12 @@ export interface EndpointSlicesOptions {
  * before the one that moves it would cost another second (kube-proxy takes changes together). Then it is empty.
  */
 const EMPTY_AFTER_MS = 1000;
+/**
+ * kube-proxy carries a change out at once, and the next, of whatever Service, a second after. So the primary's comes first:
+ * one of the read Service waits while the primary is about to move, and comes a moment after it.
+ */
+const READ_WAITS_MS = 2000;
+const READ_AFTER_MS = 100;
 const RETRY_MS = 200;
 
 const EPOCH_LABEL = 'baton.dev/epoch';
@@ -48,12 +54,15 @@ export class EndpointSlices implements Endpoints {
   }
 
   point(primary: EndpointTarget, read: EndpointTarget): void {
-    for (const [at, { hold, epoch, members }] of [primary, read].entries()) {
-      // Kubernetes has nobody who could let connections wait: they go on until the old primary is closed.
-      if (hold) continue;
-      const targets = members.map((ordinal) => this.#options.target(ordinal)).filter((target) => target !== null);
-      this.#slices[at === 0 ? 0 : 1].lead({ epoch, term: this.#options.term(), targets });
-    }
+    // Kubernetes has nobody who could let connections wait: they go on until the old primary is closed.
+    if (!primary.hold) this.#slices[0].lead(this.#wish(primary), 0);
+    const moving = primary.hold || primary.members.length === 0;
+    this.#slices[1].lead(this.#wish(read), moving ? READ_WAITS_MS : READ_AFTER_MS);
+  }
+
+  #wish({ epoch, members }: EndpointTarget): Wish {
+    const targets = members.map((ordinal) => this.#options.target(ordinal)).filter((target) => target !== null);
+    return { epoch, term: this.#options.term(), targets };
   }
 
   /** Clients speak with members directly. */
@@ -75,22 +84,23 @@ class Slice {
   #written = '';
   #version: string | undefined;
   #writing = false;
-  #emptying: NodeJS.Timeout | null = null;
+  #waiting: NodeJS.Timeout | null = null;
 
   constructor(role: 'primary' | 'read', options: EndpointSlicesOptions) {
     this.#role = role;
     this.#options = options;
   }
 
-  lead(wish: Wish): void {
-    if (this.#emptying !== null) clearTimeout(this.#emptying);
-    this.#emptying = null;
-    if (wish.targets.length > 0) return this.#want(wish);
-    this.#emptying = setTimeout(() => this.#want(wish), EMPTY_AFTER_MS);
+  lead(wish: Wish, afterMs: number): void {
+    if (this.#waiting !== null) clearTimeout(this.#waiting);
+    this.#waiting = null;
+    const waitMs = wish.targets.length > 0 ? afterMs : EMPTY_AFTER_MS;
+    if (waitMs === 0) this.#want(wish);
+    else this.#waiting = setTimeout(() => this.#want(wish), waitMs);
   }
 
   close(): void {
-    if (this.#emptying !== null) clearTimeout(this.#emptying);
+    if (this.#waiting !== null) clearTimeout(this.#waiting);
     this.#over.abort();
   }
 
