@@ -53,6 +53,8 @@ test('it is filled, restarts if there is somebody to start it, keeps its server_
   assert.equal(seen.replica?.receiver, 'off');
   assert.deepEqual(seen.source.unlocked, [], `and its accounts, locked as they were there`);
   await recipient.follow(source);
+  const account = `SELECT USER FROM performance_schema.replication_connection_configuration WHERE CHANNEL_NAME = ''`;
+  assert.equal(await recipient.value(account), 'baton_replica_2', `by its own account, not by its donor's`);
   await write();
   await recipient.caughtUp(source);
 });

@@ -6,6 +6,8 @@ import type { Transaction } from './transaction.ts';
 const FILE_TRANSACTIONS = 300;
 
 export interface ReplicaConfiguration {
+  /** By which account; a clone brings its donor's along. */
+  readonly user: string;
   host: string;
   port: number;
   sourceUuid: string;

@@ -67,7 +67,7 @@ export class Receiver {
   }
 
   #connect(): void {
-    const { data, world, process, ordinal } = this.#server;
+    const { data, world, process } = this.#server;
     const { replica } = data;
     if (replica === null) return;
     const attempt = ++this.#attempt;
@@ -94,7 +94,7 @@ export class Receiver {
         this.#retry('2013: lost connection', this.state === 'on' ? 10 : RETRY_MS);
       };
       server.process.do(() =>
-        server.accept(connection, `baton_replica_${ordinal}`, false, (answer) => {
+        server.accept(connection, replica.user, false, (answer) => {
           if (stale()) return connection.closeByClient();
           if (answer instanceof ServerSession) this.#request(connection, answer, server, attempt);
           else this.#retry(`${answer.errno}: ${answer.message}`, RETRY_MS);

@@ -101,18 +101,21 @@ const STATEMENTS: readonly (readonly [RegExp, Handler])[] = [
     ({ server }, _, _values, done) => done(row({ state: server.applier.on ? 'ON' : 'OFF' })),
   ],
   [
-    /^SELECT HOST AS host, PORT AS port FROM performance_schema.replication_connection_configuration/,
-    ({ server: { data } }, _, _values, done) =>
-      done(data.replica === null ? OK : row({ host: data.replica.host, port: data.replica.port })),
+    /^SELECT HOST AS host, PORT AS port, USER AS user FROM performance_schema.replication_connection_configuration/,
+    ({ server: { data } }, _, _values, done) => {
+      if (data.replica === null) return done(OK);
+      const { host, port, user } = data.replica;
+      done(row({ host, port, user }));
+    },
   ],
   [
     /^CHANGE REPLICATION SOURCE TO /,
-    ({ server }, _, [host, port], done) => {
+    ({ server }, _, [host, port, user], done) => {
       if (server.receiver.state !== 'off' || server.applier.on) {
         return done({ errno: 3021, message: 'This operation cannot be performed with a running replica' });
       }
       server.data.dropRelay();
-      server.data.replica = { host: String(host), port: Number(port), sourceUuid: '' };
+      server.data.replica = { host: String(host), port: Number(port), user: String(user), sourceUuid: '' };
       done(OK);
     },
   ],

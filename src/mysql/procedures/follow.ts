@@ -43,7 +43,7 @@ export async function follow(
 ): Promise<void> {
   await refuseSource(session, signal);
   // The same source as before: what is received and not yet applied stays where it is.
-  if (await isTurnedTo(session, source, signal)) await session.query('STOP REPLICA IO_THREAD', [], signal);
+  if (await isTurnedTo(session, ordinal, source, signal)) await session.query('STOP REPLICA IO_THREAD', [], signal);
   else await turn(session, ordinal, source, password, heartbeatSeconds, signal);
   await session.run(
     [
@@ -59,13 +59,16 @@ export async function follow(
   await startReplica(session, signal, 'SQL_THREAD');
 }
 
-async function isTurnedTo(session: Session, source: Source, signal: AbortSignal): Promise<boolean> {
+/** By its own account, too: a clone brings its donor's along, and who may acknowledge goes by accounts. */
+async function isTurnedTo(session: Session, ordinal: number, source: Source, signal: AbortSignal): Promise<boolean> {
   const [row] = await session.query(
-    `SELECT HOST AS host, PORT AS port FROM performance_schema.replication_connection_configuration WHERE CHANNEL_NAME = ''`,
+    `SELECT HOST AS host, PORT AS port, USER AS user
+       FROM performance_schema.replication_connection_configuration WHERE CHANNEL_NAME = ''`,
     [],
     signal,
   );
-  return row?.['host'] === source.host && Number(row['port']) === source.port;
+  const { host, port } = source;
+  return row?.['host'] === host && Number(row['port']) === port && row['user'] === replicationUser(ordinal);
 }
 
 /**
