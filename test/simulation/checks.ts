@@ -49,7 +49,9 @@ export class Checks {
       this.#world.fail(`the record went back to epoch ${record.epoch}`);
     this.#clusterRecord = record;
     if (before !== null && record.epoch === before.epoch && record.required > before.required) this.#isArmed(record);
-    if (before !== null && record.epoch > before.epoch && before.mode === 'asynchronous') this.#forgive(record);
+    if (before === null || record.epoch <= before.epoch) return;
+    if (before.mode === 'asynchronous') this.#forgive(record);
+    else if (before.primary !== null && before.required > 0 && !tampered) this.#floorIsNoHigher(before, record);
   }
 
   /** Asynchronous: what the new primary lacks was not promised. */
@@ -267,6 +269,22 @@ export class Checks {
   /** Its data, or what nobody but it had of it, is gone. */
   onLost(ordinal: number): void {
     this.#lost.add(ordinal);
+  }
+
+  /** Invariant 7: a member leaves S before it is wiped, or filled by a clone. */
+  onDiscarded({ ordinal, data }: Member): void {
+    const acker = this.#world.shelf.record?.ackers.find((one) => one.serverUuid === data?.serverUuid);
+    if (acker !== undefined) this.#world.fail(`invariant 7: member ${ordinal} is in S, and its data is discarded`);
+  }
+
+  /** Floor: what the epoch before started from, and what members that could acknowledge in it have. */
+  #floorIsNoHigher(before: ClusterRecord, { floor }: ClusterRecord): void {
+    const most = Gtids.parse(before.floor);
+    const named = [...before.ackers, ...(before.primary === null ? [] : [before.primary])];
+    for (const { data } of this.#world.members) {
+      if (data !== null && named.some((one) => one.serverUuid === data.serverUuid)) most.addAll(rowsIn(data));
+    }
+    if (!most.contains(Gtids.parse(floor))) this.#world.fail(`the floor ${floor} holds rows that no acker has`);
   }
 
   /** Whether every member has caught up with whatever it lost. */

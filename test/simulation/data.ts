@@ -3,7 +3,7 @@ import { Gtids } from './gtids.ts';
 import type { Transaction } from './transaction.ts';
 
 /** Transactions in a binlog file before the next is begun. */
-const FILE_TRANSACTIONS = 300;
+const FILE_TRANSACTIONS = 80;
 
 export interface ReplicaConfiguration {
   /** By which account; a clone brings its donor's along. */

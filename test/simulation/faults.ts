@@ -29,7 +29,8 @@ export type Fault =
   | { readonly kind: 'slow-commits'; readonly target: Target; readonly commitMs: number; readonly ms: number }
   | { readonly kind: 'slow-logins'; readonly target: Target; readonly loginMs: number; readonly ms: number }
   | { readonly kind: 'slow-applier'; readonly target: Target; readonly applyMs: number; readonly ms: number }
-  | { readonly kind: 'broken-applier'; readonly target: Target; readonly ms: number }
+  /** Without an end: what stops it is in its data, until that is made anew. */
+  | { readonly kind: 'broken-applier'; readonly target: Target; readonly ms: number | null }
   | { readonly kind: 'brain-dies'; readonly ms: number }
   | { readonly kind: 'brain-pauses'; readonly ms: number; readonly another: boolean }
   | { readonly kind: 'second-brain' }
@@ -94,6 +95,9 @@ const MOMENTS = [
   'record switchover',
   'record member',
   'record term',
+  'state failing-over',
+  'state lost',
+  'state blocked',
 ] as const;
 
 const WEIGHTS: Readonly<Record<Fault['kind'], number>> = {
@@ -147,7 +151,9 @@ export function planFaults(random: Random, members: number, untilMs: number): Pl
     atMs += Math.max(...burst.map((one) => one.atMs), 0);
     atMs += random.between(500, random.chance(0.6) ? 6000 : 25_000);
   }
-  return planned.filter((one) => one.atMs < untilMs);
+  // What is begun last is what the cluster has to get over by itself.
+  for (const one of plot(random, members)) planned.push({ ...one, atMs: untilMs - 4000 + one.atMs });
+  return planned.filter((one) => one.atMs < untilMs).sort((x, y) => x.atMs - y.atMs);
 }
 
 /** Anything, in any order. */
@@ -222,6 +228,9 @@ function plot(random: Random, members: number): Planned[] {
       reopened: 1,
       rivals: 2,
       forgetful: 0.5,
+      crash: 2,
+      refusal: 0.7,
+      account: 1,
     })
   ) {
     case 'strike':
@@ -283,10 +292,21 @@ function plot(random: Random, members: number): Planned[] {
         then({ kind: 'kill', target: a }, random.pick(['record failover', 'act prepare', 'done seal']));
       if (random.chance(0.3))
         then({ kind: 'cut-brain', target: a, oneWay: false, ms: ms() }, random.pick(['record failover', 'done seal']));
-      if (random.chance(0.3)) then({ kind: 'record-slow', byMs: random.between(200, 1500), ms: ms() });
+      // To its clients and replicas it comes back sooner than to the brain.
+      if (random.chance(0.4))
+        then({ kind: 'cut-brain', target: 'primary', oneWay: false, ms: random.between(6000, 12_000) });
+      if (random.chance(0.5)) then({ kind: 'record-slow', byMs: random.between(200, 1500), ms: ms() });
       then(
         { kind: 'relief' },
-        random.pick(['record failover', 'done seal', 'act prepare', 'act open', 'act write-epoch', 'done open']),
+        random.pick([
+          'state failing-over',
+          'record failover',
+          'done seal',
+          'act prepare',
+          'act open',
+          'act write-epoch',
+          'done open',
+        ]),
       );
       break;
     case 'reopened':
@@ -320,6 +340,43 @@ function plot(random: Random, members: number): Planned[] {
       atMs += random.between(300, 2500);
       if (random.chance(0.5)) then({ kind: 'switchover', to: null });
       break;
+    case 'crash':
+      // Only one replica has the newest, not applied yet, and it goes down together with the primary.
+      then({ kind: 'cut', from: 'primary', to: a, oneWay: random.chance(0.5), ms: random.between(3000, 9000) });
+      then({ kind: 'slow-applier', target: b, applyMs: random.between(300, 4000), ms: ms() });
+      if (random.chance(0.3)) then({ kind: 'broken-applier', target: b, ms: ms() });
+      if (random.chance(0.2)) then({ kind: 'errant', target: b });
+      atMs += random.between(300, 2500);
+      then(
+        random.chance(0.7)
+          ? { kind: 'down', target: 'primary', ms: random.between(3000, 9000) }
+          : { kind: 'lose-disk', target: 'primary' },
+      );
+      then(
+        random.pick<Fault>([
+          { kind: 'power-loss', target: b, ms: random.between(50, 1000), kept: 0 },
+          { kind: 'kill', target: b },
+          { kind: 'lose-disk', target: b },
+          { kind: 'down', target: b, ms: random.between(500, 4000) },
+        ]),
+      );
+      if (random.chance(0.4)) then({ kind: 'mode', mode: 'asynchronous' }, 'state lost');
+      break;
+    case 'refusal':
+      then({ kind: 'down', target: b, ms: random.between(4000, 12_000) });
+      atMs += random.between(1500, 3500);
+      then({ kind: 'refuses', target: 'primary', ms: random.between(2000, 8000) });
+      then({ kind: 'reset', target: a });
+      break;
+    case 'account':
+      // A statement waits for the acknowledgement of somebody who can't come back; or is waited for no longer.
+      if (random.chance(0.5)) then({ kind: 'down', target: b, ms: random.between(4000, 12_000) });
+      atMs += random.between(0, 3000);
+      then(random.chance(0.6) ? { kind: 'account-statement' } : { kind: 'semi-sync-off' });
+      then({ kind: 'cut', from: 'primary', to: a, oneWay: random.chance(0.5), ms: random.between(300, 4000) });
+      if (random.chance(0.5))
+        then({ kind: 'cut', from: 'primary', to: b, oneWay: random.chance(0.5), ms: random.between(300, 4000) });
+      break;
     case 'forgetful':
       // The record is lost while somebody who led is away.
       then({ kind: 'down', target: 'primary', ms: random.between(1000, 4000) });
@@ -342,9 +399,10 @@ function draw(random: Random, members: number): Fault {
     case 'errant':
     case 'reset':
       return { kind, target: target() };
+    case 'broken-applier':
+      return { kind, target: target(), ms: random.chance(0.3) ? null : ms };
     case 'down':
     case 'freeze':
-    case 'broken-applier':
     case 'too-many-connections':
     case 'refuses':
       return { kind, target: target(), ms };
@@ -561,6 +619,7 @@ export class Injector {
         const { data } = this.#member(fault.target);
         if (data === null) return;
         data.applierFault = true;
+        if (fault.ms === null) return;
         return this.#lasting(fault.ms, () => (data.applierFault = false));
       }
       case 'brain-dies':

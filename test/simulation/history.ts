@@ -29,7 +29,7 @@ export interface Outcome {
 
 const STORM_MS = 240_000;
 /** Once faults are over, the cluster is healthy within this. */
-const SETTLE_MS = 90_000;
+const SETTLE_MS = 60_000;
 const STEP_MS = 250;
 const REST_MS = 60_000;
 

@@ -25,6 +25,8 @@ export interface MemberOptions {
   /** Its data was lost, set aside or set back. */
   readonly onLost: (member: Member) => void;
   /** What was set aside is deleted. */
+  /** It is set aside, or filled by a clone, and not by a fault. */
+  readonly onDiscarded: (member: Member) => void;
   readonly onDropped: (member: Member, dropped: readonly Aside[]) => void;
 }
 
@@ -105,7 +107,10 @@ export class Member {
     data.recover();
     if (settings.get('relay_log_recovery') !== 'OFF') data.forgetUnapplied();
     const server = new Server(this.ordinal, new Process(time, machine), data, world, settings);
-    server.onExit = () => this.#exit(server, 0);
+    server.onExit = () => {
+      this.#options.onDiscarded(this);
+      this.#exit(server, 0);
+    };
     this.server = server;
     this.#id = { pid: ++this.#pids, startTime: String(Math.round(time.nowMs)) };
     this.#sinceMs = time.nowMs;
@@ -189,6 +194,7 @@ export class Member {
   }
 
   setAside(): void {
+    this.#options.onDiscarded(this);
     this.kill();
     if (this.data !== null) {
       const rows = rowsIn(this.data).toString();

@@ -694,18 +694,6 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
-    name: 'act-in-any-session',
-    rule: '9, Opening: an act is carried out in the session that showed what it rests on (restart-between-acks-and-open)',
-    edits: [
-      control('server-link', 'if (sessions === null || act.session !== sessions.number) {', 'if (sessions === null) {'),
-      procedure(
-        'open',
-        '  await refuseUnlessWaiting(session, required, signal);\n',
-        '  void refuseUnlessWaiting;\n  void required;\n',
-      ),
-    ],
-  },
-  {
     name: 'waits-in-the-lock-session',
     rule: '9: what may wait for an ack runs in a session of its own (wedge-lock-waits)',
     edits: [

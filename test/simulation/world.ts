@@ -131,6 +131,7 @@ export class World implements Surroundings {
       powerLoss: this.powerLoss,
       netTimeoutMs: NET_TIMEOUT_MS,
       onLost: () => this.checks.onLost(ordinal),
+      onDiscarded: (of) => this.checks.onDiscarded(of),
       onDropped: (of, dropped) => this.checks.onDropped(of, dropped),
       onData: (changed) =>
         this.trace(`member ${ordinal}'s data is now ${changed.data?.serverUuid.slice(0, 8) ?? 'gone'}`),
