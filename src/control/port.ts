@@ -26,7 +26,10 @@ export interface VersionedRecord {
 }
 
 export interface RecordStore {
-  /** Null if there is none. Rejects with RecordUnreadableError if it can't be made sense of. */
+  /**
+   * Null if there is none. Never older than the last swap that was written, by whichever brain: one that was replaced
+   * finds out by reading. Rejects with RecordUnreadableError if it can't be made sense of.
+   */
   read(): Promise<VersionedRecord | null>;
   /** Durable once it resolves 'written'. Rejects when it isn't known whether it was written. */
   swap(expectedVersion: number, record: ClusterRecord): Promise<'written' | 'conflict'>;

@@ -69,6 +69,8 @@ export class Checks {
     const server = primary === null ? null : this.#world.member(primary.ordinal).server;
     if (server === null || server.data.serverUuid !== primary?.serverUuid || server.superReadOnly) return;
     if (server.source.active && server.source.required >= required) return;
+    // Somebody shortened the timeout just then.
+    if (server.timeoutMs < 1_000_000) return;
     this.#world.fail(`invariant 7: k = ${required} is recorded, but member ${server.ordinal} does not wait for it`);
   }
 
@@ -305,12 +307,21 @@ export class Checks {
     const floor = Gtids.parse(record.floor);
     const holds = ({ ordinal: other, data }: Member): boolean =>
       !lost.has(other) && data !== null && rowsIn(data).contains(floor);
-    if (!this.#world.members.some(holds)) return false;
+    if (!this.#world.members.some(holds) || !this.#oneHasAll(record, lost)) return false;
     if (record.mode === 'quorum') return lost.size <= record.required;
     if (!lost.has(record.primary.ordinal)) return true;
     const surviving = record.ackers.filter((acker) => !lost.has(acker.ordinal) && this.#dataOf(acker) !== null).length;
     // With S smaller than k a brain may be about to lower k to none.
     return record.required > 0 && surviving >= Math.max(1, record.ackers.length - record.required + 1);
+  }
+
+  /** Rows of their own, as errant ones are, on two ackers: no member could take over that has both. */
+  #oneHasAll({ ackers }: ClusterRecord, lost: ReadonlySet<number>): boolean {
+    const rows = ackers.flatMap((acker) => {
+      const data = lost.has(acker.ordinal) ? null : this.#dataOf(acker);
+      return data === null ? [] : [rowsIn(data)];
+    });
+    return rows.length === 0 || rows.some((all) => rows.every((some) => all.contains(some)));
   }
 
   #caughtUp(ordinal: number, record: ClusterRecord): boolean {

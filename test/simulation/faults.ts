@@ -36,7 +36,6 @@ export type Fault =
   | { readonly kind: 'second-brain' }
   | { readonly kind: 'lost-swaps'; readonly count: number; readonly land: 'written' | 'late' | 'never' }
   | { readonly kind: 'record-away'; readonly ms: number }
-  | { readonly kind: 'record-stale'; readonly by: number; readonly ms: number }
   | { readonly kind: 'record-slow'; readonly byMs: number; readonly ms: number }
   | { readonly kind: 'errant'; readonly target: Target }
   | { readonly kind: 'account-statement' }
@@ -121,7 +120,6 @@ const WEIGHTS: Readonly<Record<Fault['kind'], number>> = {
   'lost-swaps': 4,
   'record-away': 2,
   'record-slow': 1,
-  'record-stale': 1,
   errant: 2,
   'account-statement': 2,
   'too-many-connections': 1,
@@ -211,7 +209,6 @@ function plot(random: Random, members: number): Planned[] {
       { kind: 'second-brain' },
       { kind: 'lost-swaps', count: 1, land: random.pick(['written', 'late', 'never']) },
       { kind: 'record-slow', byMs: random.between(50, 800), ms: ms() },
-      { kind: 'record-stale', by: 1 + random.int(3), ms: random.between(100, 5000) },
       { kind: 'mode', mode: random.pick(['asynchronous', 'adaptive', null] as const) },
       { kind: 'scale', replicas: random.pick([2, 3, 4, 5]) },
       { kind: 'slow-commits', target: 'primary', commitMs: random.between(20, 800), ms: ms() },
@@ -451,8 +448,6 @@ function draw(random: Random, members: number): Fault {
       return { kind, count: 1 + random.int(2), land: random.pick(['written', 'late', 'never']) };
     case 'record-away':
       return { kind, ms: random.between(100, 3000) };
-    case 'record-stale':
-      return { kind, by: 1 + random.int(3), ms: random.between(100, 5000) };
     case 'record-slow':
       return { kind, byMs: random.between(10, 500), ms };
     case 'switchover':
@@ -511,7 +506,6 @@ export class Injector {
     faults.lost = 0;
     faults.awayUntilMs = 0;
     faults.slowMs = 0;
-    faults.staleUntilMs = 0;
   }
 
   #lasting(ms: number, end: () => void): void {
@@ -641,17 +635,14 @@ export class Injector {
       case 'record-away':
         this.#world.shelf.faults.awayUntilMs = this.#world.time.nowMs + fault.ms;
         return;
-      case 'record-stale':
-        this.#world.shelf.faults.staleBy = fault.by;
-        this.#world.shelf.faults.staleUntilMs = this.#world.time.nowMs + fault.ms;
-        return;
       case 'record-slow':
         this.#world.shelf.faults.slowMs = fault.byMs;
         return this.#lasting(fault.ms, () => (this.#world.shelf.faults.slowMs = 0));
       case 'errant': {
         const { server } = this.#member(fault.target);
         // Without a record nobody can say what is errant, but people.
-        if (server === null || !server.listening || this.#world.shelf.record?.primary == null) return;
+        const leads = this.#world.primary?.server?.listening === true && this.#world.shelf.record?.primary != null;
+        if (server === null || !server.listening || !leads) return;
         return server.writeErrant();
       }
       case 'account-statement': {

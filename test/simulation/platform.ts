@@ -82,9 +82,6 @@ export interface RecordFaults {
   /** Until then, the store does not answer. */
   awayUntilMs: number;
   slowMs: number;
-  /** Until then, what is read is so many versions old. */
-  staleUntilMs: number;
-  staleBy: number;
 }
 
 /** The one store that all brains share. */
@@ -97,8 +94,6 @@ export class RecordShelf {
     held: null,
     awayUntilMs: 0,
     slowMs: 0,
-    staleUntilMs: 0,
-    staleBy: 0,
   };
   /** Somebody lost it, or brought an old copy back. */
   tampered = false;
@@ -108,11 +103,6 @@ export class RecordShelf {
 
   constructor(onWritten: (record: ClusterRecord) => void) {
     this.#onWritten = onWritten;
-  }
-
-  /** As it was some versions ago. */
-  ago(versions: number): { readonly version: number; readonly record: ClusterRecord } | null {
-    return this.#history.at(-1 - versions) ?? null;
   }
 
   /** An old copy of the store is brought back. Returns what brings the newest back; null if there is no older epoch. */
@@ -163,10 +153,8 @@ export class SimulatedRecords implements RecordStore {
 
   read(): Promise<VersionedRecord | null> {
     return this.#ask(() => {
-      const { version, record, faults } = this.#shelf;
-      if (record === null) return null;
-      const stale = this.#world.time.nowMs < faults.staleUntilMs ? this.#shelf.ago(faults.staleBy) : null;
-      return stale ?? { version, record };
+      const { version, record } = this.#shelf;
+      return record === null ? null : { version, record };
     });
   }
 

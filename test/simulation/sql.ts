@@ -73,12 +73,12 @@ const STATEMENTS: readonly (readonly [RegExp, Handler])[] = [
       server.receiver.stop(() => server.applier.stop(() => server.after(STOP_MS, () => done(OK)))),
   ],
   [
-    /^START REPLICA (IO|SQL)_THREAD$/,
+    /^START REPLICA(?: (IO|SQL)_THREAD)?$/,
     ({ server }, [, thread], _, done) => {
       if (server.data.replica === null)
         return done({ errno: 1200, message: 'The server is not configured as replica' });
-      if (thread === 'IO') server.receiver.start();
-      else server.applier.start();
+      if (thread !== 'SQL') server.receiver.start();
+      if (thread !== 'IO') server.applier.start();
       server.released = true;
       done(OK);
     },
