@@ -203,6 +203,14 @@ describe('an acker leaves S', () => {
     assert.deepEqual(nextAckers(withBarrier(own)), [1, 2]);
   });
 
+  it('is locked out by this brain itself: what another one began, a login under way may have survived', () => {
+    const inherited = primary(0, { source: { unlocked: [1], connected: [1] }, lockedOut: [] });
+    const gone = view([inherited, silent(2)], { record: { ackers: [acker(1), acker(2)] }, wanted: { replicas: 2 } });
+    const decision = decide(gone);
+    assert.deepEqual(act(decision, 'lock-out', 0)?.ordinals, [2]);
+    assert.equal(act(decision, 'barrier', 0), undefined);
+  });
+
   it('but not if it is back, and knocks: the barrier that it is to leave by may need it', () => {
     const locked = (...unlocked: number[]): MemberView => primary(0, { source: { unlocked, connected: [] } });
     const back = (receiverError: string): MemberView =>

@@ -86,13 +86,22 @@ function settleAccounts(plan: Plan, { member, server }: Answering, leaver: Acker
   if (server.access !== 'open') return;
   const { source } = server;
   const may = new Set(plan.record.ackers.filter((acker) => acker !== leaver).map((acker) => acker.ordinal));
-  const mayNot = [...new Set([...source.unlocked, ...source.connected])].filter((ordinal) => !may.has(ordinal));
+  const mayNot = [
+    ...new Set([...source.unlocked, ...source.connected, ...notLockedOut(plan, { member, server })]),
+  ].filter((ordinal) => !may.has(ordinal));
   const locked = [...may].filter((ordinal) => !source.unlocked.includes(ordinal));
   if (mayNot.length > 0) {
     plan.act(member, { kind: 'lock-out', ordinals: mayNot }, `${names(mayNot.map(byOrdinal))} may not acknowledge`);
   } else if (locked.length > 0) {
     plan.act(member, { kind: 'unlock', ordinals: locked }, `${names(locked.map(byOrdinal))} may follow`);
   }
+}
+
+/** Somebody may have locked them out half-way: what was still logging in then is not seen, and would acknowledge. */
+function notLockedOut(plan: Plan, { member, server }: Answering): number[] {
+  return plan.view.members
+    .map(({ ordinal }) => ordinal)
+    .filter((ordinal) => ordinal !== member.ordinal && !server.lockedOut.includes(ordinal));
 }
 
 function byOrdinal(ordinal: number): { ordinal: number } {
@@ -140,7 +149,7 @@ function raise(plan: Plan, primary: Answering): void {
   if (required <= record.required) return;
   // Only S may be attached before any acknowledgement counts.
   const may = record.ackers.map((acker) => acker.ordinal);
-  if (server.source.unlocked.some((ordinal) => !may.includes(ordinal))) return;
+  if ([...server.source.unlocked, ...notLockedOut(plan, primary)].some((ordinal) => !may.includes(ordinal))) return;
   const { source } = server;
   if (!source.enabled || source.required !== required) {
     plan.act(member, { kind: 'set-required', required }, `${required} members are in sync`);
@@ -232,7 +241,9 @@ function remove(plan: Plan, primary: Answering, leaver: Acker): boolean {
   const ackers = record.ackers.filter((acker) => acker !== leaver);
   const shared = ackers.some((acker) => acker.ordinal === leaver.ordinal);
   // Its successor under the same ordinal uses the same account; one process an ordinal is the platform's promise.
-  if (!shared && (source.unlocked.includes(leaver.ordinal) || source.connected.includes(leaver.ordinal))) return false;
+  const lockedOut = primary.server.lockedOut.includes(leaver.ordinal) || leaver.ordinal === primary.member.ordinal;
+  const gone = !source.unlocked.includes(leaver.ordinal) && !source.connected.includes(leaver.ordinal);
+  if (!shared && !(lockedOut && gone)) return false;
   const purpose = `S without ${leaver.ordinal}/${leaver.serverUuid.slice(0, 8)}/${leaver.bootId.slice(0, 8)} in epoch ${record.epoch}`;
   if (record.required > 0 && !passed(plan, primary, purpose)) return false;
   return plan.write({ ...record, ackers }, `member ${leaver.ordinal} acknowledges no more`);

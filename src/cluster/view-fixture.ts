@@ -60,6 +60,7 @@ function server(ordinal: number, executed: string, over: ServerOver): ServerView
     session: 10 + ordinal,
     locked: true,
     sealed: false,
+    lockedOut: Array.from({ length: 15 }, (_, other) => other),
     executed: rows(executed),
     purged: GtidSet.EMPTY,
     access: 'closed',

@@ -92,6 +92,11 @@ export interface ServerView {
   readonly locked: boolean;
   /** Whether this session has stopped the receiver, and nobody has started it since. */
   readonly sealed: boolean;
+  /**
+   * Ordinals whose accounts this session has locked, and whose connections it has seen gone, those included that were
+   * still logging in. What another session began can't be seen to be complete: it is done again.
+   */
+  readonly lockedOut: readonly number[];
   readonly executed: GtidSet;
   readonly purged: GtidSet;
   /** closed: read_only and super_read_only both read 1; open: both 0; ajar: in between, or a SET that is pending. */

@@ -6,7 +6,7 @@ import type { MemberAct } from '../cluster/decision.ts';
 import type { Contact, ServerView } from '../cluster/view.ts';
 import { GtidSet } from '../gtid/gtid-set.ts';
 import { LockHeldError, settle, takeLock } from '../mysql/lock.ts';
-import { CONTROLLER_USER } from '../mysql/names.ts';
+import { CONTROLLER_USER, MAX_MEMBERS } from '../mysql/names.ts';
 import { observe, type ServerObservation } from '../mysql/observe.ts';
 import { lockOut, unlockAccounts } from '../mysql/procedures/accounts.ts';
 import { clone } from '../mysql/procedures/clone.ts';
@@ -44,6 +44,7 @@ interface Sessions {
   readonly acting: Session;
   readonly looking: Session;
   sealed: boolean;
+  readonly lockedOut: Set<number>;
   /** No event lies disabled on this primary. */
   eventsOn: boolean;
   configured: string | null;
@@ -107,12 +108,20 @@ export class ServerLink implements MemberLink {
       const sessions = await this.#connect(signal);
       // As it was when the question was asked: what is sealed meanwhile, the answer does not show.
       const { number, sealed, configured } = sessions;
+      const lockedOut = [...sessions.lockedOut];
       const seen = await observe(sessions.looking, sessions.acting.id, signal);
       if (this.#sessions !== sessions) throw new Error('the session broke meanwhile');
       const eventsOff = await this.#eventsOff(sessions, seen, signal);
       return {
         ok: true,
-        server: { ...seen, eventsOff, session: number, sealed: sealed && sessions.sealed, configured },
+        server: {
+          ...seen,
+          eventsOff,
+          session: number,
+          sealed: sealed && sessions.sealed,
+          lockedOut: lockedOut.filter((ordinal) => sessions.lockedOut.has(ordinal)),
+          configured,
+        },
       };
     } catch (error) {
       // A statement that failed on a sound connection says nothing of the lock; connect again all the same.
@@ -141,7 +150,15 @@ export class ServerLink implements MemberLink {
       await this.#options.confirm();
       const looking = await this.#open(target, signal);
       await settle(looking, signal);
-      const sessions = { number: ++this.#count, acting, looking, sealed: false, configured: null, eventsOn: false };
+      const sessions: Sessions = {
+        number: ++this.#count,
+        acting,
+        looking,
+        sealed: false,
+        lockedOut: new Set(),
+        configured: null,
+        eventsOn: false,
+      };
       this.#sessions = sessions;
       for (const session of [acting, looking]) {
         session.onBroken(() => {
@@ -191,7 +208,12 @@ export class ServerLink implements MemberLink {
         sessions.sealed = false;
         return follow(acting, ordinal, act.source, passwords.replication, heartbeatSeconds, signal);
       case 'prepare':
-        return prepare(acting, act.required, act.unlocked, signal);
+        sessions.lockedOut.clear();
+        await prepare(acting, act.required, act.unlocked, signal);
+        for (let other = 0; other < MAX_MEMBERS; other++) {
+          if (!act.unlocked.includes(other)) sessions.lockedOut.add(other);
+        }
+        return;
       case 'open':
         return open(acting, act.required, signal);
       case 'enable-events':
@@ -199,9 +221,12 @@ export class ServerLink implements MemberLink {
       case 'set-required':
         return setRequired(acting, act.required, signal);
       case 'unlock':
+        for (const other of act.ordinals) sessions.lockedOut.delete(other);
         return unlockAccounts(acting, act.ordinals, signal);
       case 'lock-out':
-        return lockOut(acting, act.ordinals, signal);
+        await lockOut(acting, act.ordinals, signal);
+        for (const other of act.ordinals) sessions.lockedOut.add(other);
+        return;
       case 'close':
         return this.#aside(sessions, signal, (killer) => close(acting, killer, signal));
       case 'reopen':

@@ -359,11 +359,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'acker-removed-while-connected',
     rule: '7: an acker is locked out and seen gone before it is removed',
     edits: [
-      cluster(
-        'membership',
-        'if (!shared && (source.unlocked.includes(leaver.ordinal) || source.connected.includes(leaver.ordinal))) return false;',
-        'void shared;\n  void source;',
-      ),
+      cluster('membership', 'if (!shared && !(lockedOut && gone)) return false;', 'void [shared, lockedOut, gone];'),
       cluster(
         'membership',
         'const may = new Set(plan.record.ackers.filter((acker) => acker !== leaver).map((acker) => acker.ordinal));',
@@ -384,6 +380,22 @@ export const MUTATIONS: readonly Mutation[] = [
         'accounts',
         " OR (USER = '${LOGGING_IN}' AND ID <= ${last})`",
         " OR (USER = '${LOGGING_IN}' AND ID <= 0)`; void last",
+      ),
+    ],
+  },
+  {
+    name: 'inherited-lock-out-trusted',
+    rule: '7, 9: a lock-out that another brain began is done again: a login under way may have survived it',
+    edits: [
+      cluster(
+        'membership',
+        '.filter((ordinal) => ordinal !== member.ordinal && !server.lockedOut.includes(ordinal));',
+        '.filter((ordinal) => ordinal !== member.ordinal && server.session < 0);',
+      ),
+      cluster(
+        'membership',
+        'const lockedOut = primary.server.lockedOut.includes(leaver.ordinal) ||',
+        'const lockedOut = primary.server.session >= 0 ||',
       ),
     ],
   },
