@@ -19,6 +19,7 @@ export const INSERT = 'INSERT INTO chaos.entries (writer, n) VALUES (?, ?)';
 const DIRECT = 100;
 /** A statement that nobody answers is given up. */
 const PATIENCE_MS = 30_000;
+const GENTLE = 20;
 /** A member that does not run, or does not exist, is asked again after this. */
 const NOBODY_MS = 250;
 
@@ -28,6 +29,8 @@ export class Clients {
   readonly #random: Random;
   readonly #connections = new Set<Connection>();
   readonly #running: Promise<void>[] = [];
+  /** A machine that is too busy, or a slow disk, would lag for ever: with less to do, what still lags is stuck. */
+  gentle = false;
   #stopping = false;
   #objects = 0;
 
@@ -121,7 +124,7 @@ export class Clients {
         if (connection === null) await sleep(what.startsWith('direct') ? NOBODY_MS : pauseMs);
         else if (refused !== 1290 && refused !== 1213) connection = this.#close(connection);
       }
-      await sleep(pauseMs * this.#random.between(0.5, 1.5));
+      await sleep(pauseMs * (this.gentle ? GENTLE : 1) * this.#random.between(0.5, 1.5));
     }
     if (connection !== null) this.#close(connection);
   }
