@@ -8,6 +8,7 @@ import {
   acts,
   answering,
   CLUSTER,
+  decideAll,
   empty,
   nextAckers,
   primary,
@@ -120,13 +121,31 @@ describe('record-missing: a record that is lost', () => {
     assert.equal(decide(view([open], asked)).record?.next.mode, 'asynchronous');
   });
 
-  it('waits for every member to be sealed, and to have applied what it received, if none is open', () => {
-    const behind = sealed(1, '0:1-90', { replica: { received: rows('0:1-100') } });
+  it('waits for every member to be sealed, and has them apply what they received, if none is open', () => {
     const view1 = view([answering(0), replica(1), replica(2)], { record: unused });
     assert.deepEqual(acts(decide(view1)), ['seal 1', 'seal 2']);
-    assert.equal(decide(view([answering(0), behind, sealed(2)], { record: unused })).record, null);
     const stopped = sealed(1, '0:1-90', { replica: { received: rows('0:1-100'), applier: 'off' } });
-    assert.deepEqual(acts(decide(view([answering(0), stopped, sealed(2)], { record: unused }))), ['apply 1']);
+    const ahead = view([answering(0, '0:1-90'), stopped, sealed(2, '0:1-80')], { record: unused });
+    assert.deepEqual(acts(decide(ahead)), ['apply 1']);
+  });
+
+  it('counts what is received and not applied, and waits for nobody but the member that has everything', () => {
+    const behind = sealed(1, '0:1-90', { replica: { received: rows('0:1-100') } });
+    const decision = decide(view([answering(0), behind, sealed(2, '0:1-80')], { record: unused }));
+    assert.deepEqual([decision.record?.next.primary?.ordinal, nextAckers(decision)], [0, [1, 2]]);
+    const alone = decide(view([answering(0, '0:1-90'), behind, sealed(2, '0:1-80')], { record: unused }));
+    assert.equal(alone.record, null, 'only that it received is known of row 100, and it has to be applied first');
+    assert.match(alone.reason, /member 1 has everything/);
+  });
+
+  it('tries a broken applier again, a few seconds apart, and makes an acker of nobody who has one', () => {
+    const received = { received: rows('0:1-100'), applier: 'off', applierError: '1062: Duplicate entry' } as const;
+    const broken = sealed(1, '0:1-90', { replica: received });
+    const needed = view([answering(0, '0:1-90'), broken, sealed(2, '0:1-80')], { record: unused });
+    const decisions = decideAll([0, 10, 2000, 3000].map((ms) => ({ ...needed, nowMs: needed.nowMs + ms })));
+    assert.deepEqual(decisions.map(acts), [['apply 1'], [], [], ['apply 1']]);
+    const spared = decide(view([answering(0), broken, sealed(2)], { record: unused }));
+    assert.deepEqual([spared.record?.next.primary?.ordinal, nextAckers(spared)], [0, [2]]);
   });
 
   it('makes the member that has everything the primary of the next epoch', () => {

@@ -3,7 +3,8 @@
  * the resource was seen (invariant 10).
  */
 import { GtidSet } from '../gtid/gtid-set.ts';
-import { hasUnapplied, isSealed, names, rowsOf } from './assess.ts';
+import { applierBroken, hasUnapplied, isSealed, names, rowsOf } from './assess.ts';
+import { retryApplier } from './broken.ts';
 import { heard, incarnationOf, type Answering, type Plan } from './plan.ts';
 import type { Acker } from './record.ts';
 import type { MemberView } from './view.ts';
@@ -107,7 +108,7 @@ function adopt(plan: Plan, here: readonly Answering[], primary: Answering, known
   );
 }
 
-/** All are closed: once all are sealed and have applied what they received, the one that has all is the next primary. */
+/** All are closed: once all are sealed, the one that has all that any has is the next primary when it has applied it. */
 function reopen(plan: Plan, here: readonly Answering[], known: Plan['record']): void {
   for (const { member, server } of here) {
     // Half closed, by a clone that was broken off, say: its next life is closed.
@@ -116,23 +117,33 @@ function reopen(plan: Plan, here: readonly Answering[], known: Plan['record']): 
     } else if (!isSealed(server))
       plan.act(member, { kind: 'seal' }, 'nobody may acknowledge while the record is made again');
     else if (hasUnapplied(server) && server.replica?.applier === 'off') {
-      plan.act(member, { kind: 'apply' }, 'what it received has to be applied');
+      if (applierBroken(server)) retryApplier(plan, { member, server });
+      else plan.act(member, { kind: 'apply' }, 'what it received has to be applied');
     }
   }
-  // Half closed, a commit may yet go on there.
+  // Half closed, a commit may yet go on there. What is received counts, applied or not.
   const still = ({ member, server }: Answering): boolean =>
-    member.busy === null && server.access === 'closed' && isSealed(server) && !hasUnapplied(server);
+    member.busy === null && server.access === 'closed' && isSealed(server);
   if (!here.every(still)) return;
   const everything = here.reduce((sum, { server }) => sum.union(rowsOf(server)), GtidSet.EMPTY);
   const candidates = here.filter(({ member }) => plan.wanted(member.ordinal));
-  const primary = candidates.find(({ server }) => rowsOf(server).contains(everything));
+  const able = candidates.filter(({ server }) => rowsOf(server).contains(everything));
+  const primary = able.find(({ server }) => !hasUnapplied(server));
   if (primary === undefined) {
+    if (able.length > 0) {
+      plan.reason = `${plan.reason}; ${names(able.map(({ member }) => member))} has everything, and is to apply what it received`;
+      return;
+    }
     plan.reason = `${plan.reason}; no member has all of ${everything.toString()}: say which one is right`;
     return;
   }
   const ackers = candidates
     .filter(
-      (one) => one !== primary && rowsOf(one.server).contains(primary.server.purged) && !rowsOf(one.server).isEmpty,
+      (one) =>
+        one !== primary &&
+        !applierBroken(one.server) &&
+        rowsOf(one.server).contains(primary.server.purged) &&
+        !rowsOf(one.server).isEmpty,
     )
     .map(asAcker);
   const { wanted } = plan.view;
