@@ -641,7 +641,9 @@ export class Injector {
       case 'errant': {
         const { server } = this.#member(fault.target);
         // Without a record nobody can say what is errant, but people.
-        const leads = this.#world.primary?.server?.listening === true && this.#world.shelf.record?.primary != null;
+        const { record } = this.#world.shelf;
+        const leader = this.#world.primary?.server;
+        const leads = leader?.listening === true && leader.data.serverUuid === record?.primary?.serverUuid;
         if (server === null || !server.listening || !leads) return;
         return server.writeErrant();
       }
