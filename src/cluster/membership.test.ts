@@ -179,6 +179,15 @@ describe('an acker leaves S', () => {
     assert.deepEqual(act(decide(view([broken])), 'lock-out', 0)?.ordinals, [2]);
   });
 
+  it('but not while too few others are attached: without it, writes would stand still', () => {
+    const fewer = { wanted: { replicas: 2 }, record: { ackers: [acker(1), acker(2)] } };
+    assert.deepEqual(act(decide(view([], fewer)), 'lock-out', 0)?.ordinals, [2]);
+    for (const other of [gone(1), sealed(1)]) assert.equal(act(decide(view([other], fewer)), 'lock-out', 0), undefined);
+    const broken = replica(2, '0:1-90', { replica: { applierError: '1062', received: rows('0:1-100') } });
+    assert.equal(act(decide(view([gone(1), broken])), 'lock-out', 0), undefined);
+    assert.deepEqual(act(decide(view([gone(1), sealed(2)], fewer)), 'lock-out', 0)?.ordinals, [2], 'it does not help');
+  });
+
   it('when it has rows that the primary lacks, its machine restarted, or it is not there any more', () => {
     const errant = replica(2, '0:1-100,2:1');
     assert.deepEqual(act(decide(view([errant])), 'lock-out', 0)?.ordinals, [2]);
@@ -396,6 +405,11 @@ describe('k is lowered', () => {
       [null, null],
     );
     assert.equal(decideLast(lasting(quiet, 1000)).record?.next.required, 0);
+  });
+
+  it('in adaptive, not for a member that is to leave', () => {
+    const fewer = view([gone(1)], { ...adaptive, wanted: { ...adaptive.wanted, replicas: 2 } });
+    assert.equal(decide(fewer).record?.next.required, 0);
   });
 
   it('in adaptive, not for an errant acker, which is not in sync', () => {

@@ -119,12 +119,13 @@ function settleSource(plan: Plan, { member, server }: Answering): void {
   plan.act(member, { kind: 'set-required', required: record.required }, 'as recorded');
 }
 
-/** Attached to this primary, acknowledging if that is asked for, and not far behind in what it received. */
+/** To stay, attached to this primary, acknowledging if that is asked for, and not far behind in what it received. */
 function inSync(plan: Plan, primary: Answering): Answering[] {
   return plan
     .answering()
     .filter(
       (one) =>
+        plan.wanted(one.member.ordinal) &&
         ackerOf(one, plan.record, plan.view) !== null &&
         attached(one.server, primary.member, primary.server.serverUuid) &&
         !applierBroken(one.server) &&
@@ -180,7 +181,8 @@ function lower(plan: Plan, primary: Answering): boolean {
   const lastedMs = plan.lasting('too few in sync');
   // No use in waiting for members that are known to be down; the others get their time, as after an opening.
   const running = plan.view.members.filter(
-    ({ ordinal, process }) => process.kind === 'running' && record.ackers.some((acker) => acker.ordinal === ordinal),
+    ({ ordinal, process }) =>
+      plan.wanted(ordinal) && process.kind === 'running' && record.ackers.some((acker) => acker.ordinal === ordinal),
   ).length;
   const left = lastedMs < view.wanted.limits.detectionMs ? Math.max(able, running) : able;
   if (left >= record.required) return false;
@@ -208,9 +210,19 @@ function leaving(plan: Plan, primary: Answering): Acker | null {
   }
   const reasons = record.ackers.map((acker) => ({ acker, worse: unfit(plan, acker, primary) }));
   const worst = reasons
-    .filter(({ worse }) => worse > 0)
+    .filter(({ acker, worse }) => worse > 0 && canBeSpared(plan, acker, primary))
     .sort((a, b) => b.worse - a.worse || b.acker.ordinal - a.acker.ordinal)[0];
   return worst?.acker ?? null;
+}
+
+/** As long as too few others are attached, one that is attached goes on acknowledging: without it, writes would stand still. */
+function canBeSpared(plan: Plan, acker: Acker, primary: Answering): boolean {
+  const acknowledging = plan
+    .answering()
+    .filter((one) => attached(one.server, primary.member, primary.server.serverUuid))
+    .map((one) => ackerOf(one, plan.record, plan.view));
+  const others = acknowledging.filter((one) => one !== null && one !== acker);
+  return !acknowledging.includes(acker) || others.length >= plan.record.required;
 }
 
 /** 0: fit. Else the higher, the sooner it goes. */

@@ -98,6 +98,17 @@ describe('a switchover', () => {
     assert.equal(next.memory.switchover?.to, 1);
   });
 
+  it('waits a moment for what is under way on an acker, which has to turn to the new primary', () => {
+    const first = decide(ask([replica(2, '0:1-100', {}, { busy: 'disarm' })]));
+    assert.deepEqual([first.memory.switchover, first.memory.outcome], [null, null]);
+    assert.equal(decide({ ...ask(), nowMs: LATER_MS + 100 }, first.memory).memory.switchover?.to, 1);
+  });
+
+  it('does not wait for an acker whose act does not end', () => {
+    const one = ask([replica(2, '0:1-100', {}, { busy: 'disarm' })]);
+    assert.equal(decideLast(lasting(one, 3000)).memory.switchover?.to, 1);
+  });
+
   it('does not begin where S with the old primary in place of the target would be smaller than k', () => {
     const short = { record: { ackers: [acker(1)], required: 2 }, wanted: { required: 2 } };
     const { memory } = decide(

@@ -21,8 +21,10 @@ export function beginSwitchover(plan: Plan, primary: Answering): boolean {
   const request = wish(plan, primary);
   if (request === null || restsAfter(plan, request.id)) return false;
   const target = choose(plan, primary, request.to);
-  if (typeof target === 'string') {
+  if (typeof target === 'string' || plan.record.ackers.some((acker) => plan.member(acker.ordinal)?.busy != null)) {
     if (putOff(plan, request)) return false;
+  }
+  if (typeof target === 'string') {
     // One that nobody asked for by hand is simply tried again later.
     settle(plan, request.id, false, target);
     return false;
@@ -39,12 +41,17 @@ export function beginSwitchover(plan: Plan, primary: Answering): boolean {
   return continueSwitchover(plan, primary);
 }
 
-/** What is over in a moment is no reason to refuse: an act under way on a member, or its first transaction after that. */
+/**
+ * What is over in a moment is waited for, and no reason to refuse: an act under way on the target, or on an acker, which
+ * could not turn to the new primary meanwhile; or the target's first transaction after that.
+ */
 function putOff(plan: Plan, { id, to }: Wish): boolean {
   const passing = plan.view.members.some((member) => {
     const server = heard(member);
     const unknownLag = server !== null && server.replica !== null && server.lagSeconds === null;
-    return (to === null || to === member.ordinal) && (member.busy !== null || unknownLag);
+    const mayBe = to === null || to === member.ordinal;
+    const turns = plan.record.ackers.some(({ ordinal }) => ordinal === member.ordinal);
+    return (member.busy !== null && (mayBe || turns)) || (mayBe && unknownLag);
   });
   if (!passing || plan.lasting(`switchover ${id} put off`) >= PUT_OFF_MS) return false;
   plan.soon();

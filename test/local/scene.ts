@@ -15,6 +15,9 @@ import { ensureTemplate } from '../../src/local/template.ts';
 import { parseCluster } from '../../src/spec/parse.ts';
 import type { MemberView, ServerView } from '../../src/cluster/view.ts';
 
+/** No test takes so long; what still waits then waits for ever, and is ended with its servers. */
+const LIMIT_MS = 240_000;
+
 export interface SceneOptions {
   /** Called with the directory that the members' homes, `member-N`, are to be in, before anything is made. */
   readonly prepare?: (dataDir: string) => Promise<void>;
@@ -36,6 +39,7 @@ export class Scene implements AsyncDisposable {
   #spec: string;
   #others = 0;
   #crash: { readonly at: RegExp; readonly crashed: () => void } | null = null;
+  readonly #limit = setTimeout(() => this.#giveUp(), LIMIT_MS);
 
   private constructor(directory: string, spec: string, cluster: LocalCluster) {
     this.directory = directory;
@@ -229,6 +233,15 @@ export class Scene implements AsyncDisposable {
     return entries.join('\n');
   }
 
+  /** Whoever waits for a server, the test or the end of it, has an error for an answer. */
+  #giveUp(): void {
+    console.error(`a test takes longer than ${LIMIT_MS} ms: ${this.state}: ${this.reason}\n${this.#recent()}`);
+    this.over = true;
+    for (const { process: host } of this.cluster.members.list()) {
+      if (host.kind === 'running') process.kill(host.id.pid, 'SIGKILL');
+    }
+  }
+
   /** A connection through an endpoint, as the application. */
   connect(endpoint: 'primary' | 'read' = 'primary'): Promise<Connection> {
     const { host, port } = this.cluster.endpoints[endpoint];
@@ -356,6 +369,7 @@ export class Scene implements AsyncDisposable {
       for (const cluster of this.#abandoned) await cluster.release();
       await this.cluster.stopAll();
     } finally {
+      clearTimeout(this.#limit);
       for (const undo of this.#undo) undo();
       await rm(this.directory, { recursive: true, force: true });
     }
