@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import type { JournalEntry } from '../control/port.ts';
 import { readJournal } from '../local/journal-file.ts';
-import { isNews } from '../local/journal-news.ts';
+import { isNews } from '../control/journal-news.ts';
 import { followLines } from '../local/journal-follow.ts';
 import { dataDirectory } from '../local/known-cluster.ts';
 import { Context, type CommonOptions } from './context.ts';

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { newClusterRecord } from '../cluster/record.ts';
 import { systemClock } from '../control/clock.ts';
+import { isNews } from '../control/journal-news.ts';
 import { Loop } from '../control/loop.ts';
 import type { JournalEntry } from '../control/port.ts';
 import { ServerLink } from '../control/server-link.ts';
@@ -14,14 +15,22 @@ import { isConflict } from './api/errors.ts';
 import { CLUSTERS, SECRETS } from './api/resources.ts';
 import type { Claim, ClusterObject, Condition, Pod, Secret } from './api/resources.ts';
 import { EndpointSlices } from './endpoint-slices.ts';
-import { UNOWNED, namesOf, type Ownership } from './objects/object.ts';
+import { UNOWNED, namesOf, ordinalOfPod, type Ownership } from './objects/object.ts';
 import { credentialsName, credentialsSecret, internalSecret, passwordsFrom } from './objects/secret.ts';
 import { PodMembers } from './pods.ts';
 import { ClusterGoneError, StatusRecord } from './record-status.ts';
 import { Recorder } from './recorder.ts';
 import type { Reflector } from './reflector.ts';
+import {
+  RESTART_ANNOTATION,
+  moot,
+  restartAsked,
+  switchoverAsked,
+  type SwitchoverAnswer,
+  type SwitchoverRequest,
+} from './requests.ts';
 import { standingObjects } from './render.ts';
-import { inCapitals, statusOf, type Hindrance, type Latest } from './status.ts';
+import { statusOf, type Hindrance, type Latest } from './status.ts';
 
 export interface KubernetesClusterOptions {
   readonly client: ApiClient;
@@ -35,6 +44,8 @@ export interface KubernetesClusterOptions {
 const RETRY_MS = { first: 500, most: 15_000 };
 /** A status is for people: so often at most. */
 const STATUS_MS = 500;
+/** Beside what the resource grants it, how long a switchover that somebody asks for may take. */
+const SWITCHOVER_MS = 20_000;
 /** How long a Pod that is deleted waits for a successor (its preStop is a little longer). */
 const DRAIN_MS = 30_000;
 
@@ -65,6 +76,9 @@ export class KubernetesCluster {
   #appliedGeneration = -1;
   #toldState = '';
   readonly #drained = new Set<string>();
+  /** The switchover that was asked for last, and how it is withdrawn. */
+  #request: { readonly id: string; readonly withdrawn: AbortController } | null = null;
+  #answer: SwitchoverAnswer | null;
   #changed: () => void = () => undefined;
 
   constructor(object: ClusterObject, options: KubernetesClusterOptions) {
@@ -75,6 +89,7 @@ export class KubernetesCluster {
     this.uid = object.metadata.uid;
     this.#recorder = new Recorder(options.client, object);
     this.#conditions = object.status?.conditions ?? [];
+    this.#answer = object.status?.switchover ?? null;
     this.#take(object);
   }
 
@@ -85,9 +100,11 @@ export class KubernetesCluster {
 
   /** What is asked for now, or what became of it. */
   update(object: ClusterObject): void {
-    const changed = object.metadata.generation !== this.#object.metadata.generation;
+    const before = this.#object.metadata;
     this.#object = object;
-    if (!changed) return;
+    this.#heed();
+    if (restartText(object.metadata) !== restartText(before)) this.#changed();
+    if (object.metadata.generation === before.generation) return;
     this.#take(object);
     this.#changed();
     this.#loop?.poke();
@@ -120,6 +137,34 @@ export class KubernetesCluster {
   /** Lets go: the members go on as they are. */
   stop(): void {
     this.#stop.abort();
+  }
+
+  /** A switchover that is asked for by an annotation; its answer is in the status. */
+  #heed(): void {
+    const loop = this.#loop;
+    const asked = switchoverAsked(this.#object.metadata.annotations);
+    if (this.#request !== null && asked?.id !== this.#request.id) {
+      this.#request.withdrawn.abort();
+      this.#request = null;
+    }
+    if (loop?.latest === null || loop === null || asked === null) return;
+    if (asked.id === this.#answer?.id || asked.id === this.#request?.id) return;
+    const withdrawn = new AbortController();
+    this.#request = { id: asked.id, withdrawn };
+    void this.#switchOver(loop, asked, AbortSignal.any([withdrawn.signal, this.#stop.signal]));
+  }
+
+  async #switchOver(loop: Loop, asked: SwitchoverRequest, signal: AbortSignal): Promise<void> {
+    const sinceMs = performance.now();
+    const { record } = loop.latest?.view ?? {};
+    const now = { epoch: record?.epoch ?? 0, primary: record?.primary?.ordinal ?? null, nowMs: Date.now() };
+    const graceMs = (this.#wanted?.spec.switchover.graceSeconds ?? 0) * 1000;
+    const limit = AbortSignal.timeout(Math.max(1, Math.min(asked.untilMs - now.nowMs, graceMs + SWITCHOVER_MS)));
+    const outcome = moot(asked, now) ?? (await loop.switchover(asked.to, AbortSignal.any([signal, limit])));
+    // Whoever leads next takes it up.
+    if (signal.aborted) return;
+    this.#answer = { id: asked.id, ...outcome, ms: Math.round(performance.now() - sinceMs) };
+    this.#statusDue = true;
   }
 
   #take(object: ClusterObject): void {
@@ -175,6 +220,7 @@ export class KubernetesCluster {
       wanted: () => wantedBy(asked(), version()),
       onDecision: () => {
         this.#statusDue = true;
+        this.#heed();
       },
       link: (ordinal) =>
         new ServerLink({
@@ -225,22 +271,35 @@ export class KubernetesCluster {
   /** Whenever the resource changed. */
   async #keepApplied(members: PodMembers, loop: Loop, ownership: Ownership, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
+      const wake = new AbortController();
+      this.#changed = () => wake.abort();
       try {
         if (this.#appliedGeneration !== this.#object.metadata.generation) await this.#applyObjects(members, ownership);
         await members.showRoles(loop.latest?.view.record.primary?.ordinal ?? null);
         await members.replaceBroken();
         const running = members.list().filter(({ process }) => process.kind === 'running');
-        const due = members.outdated().filter((ordinal) => running.some((member) => member.ordinal === ordinal));
+        const due = [...new Set([...members.outdated(), ...this.#toRestart()])].filter((ordinal) =>
+          running.some((member) => member.ordinal === ordinal),
+        );
         const asked = loop.restarting();
         if (loop.latest !== null && due.some((ordinal) => !asked.includes(ordinal))) loop.restart(due);
       } catch (error) {
         this.#log({ event: 'apply', error: error instanceof Error ? error.message : String(error) });
       }
-      const wake = new AbortController();
-      this.#changed = () => wake.abort();
       const either = AbortSignal.any([wake.signal, signal]);
       await systemClock.sleep(5000, either);
     }
+  }
+
+  /** Members whose Pods are the very ones that somebody asked to have replaced. */
+  #toRestart(): number[] {
+    const cluster = this.#wanted;
+    if (cluster === null) return [];
+    return Object.entries(restartAsked(this.#object.metadata.annotations)).flatMap(([name, uid]) => {
+      const ordinal = ordinalOfPod(cluster, name);
+      const same = this.#options.pods.get(this.namespace, name)?.metadata.uid === uid;
+      return ordinal !== null && same ? [ordinal] : [];
+    });
   }
 
   async #applyObjects(members: PodMembers, ownership: Ownership): Promise<void> {
@@ -294,7 +353,11 @@ export class KubernetesCluster {
       const { generation = 0 } = this.#object.metadata;
       if (!this.#statusDue && this.#hindrance === null) continue;
       this.#statusDue = false;
-      const status = statusOf(this.#wanted, generation, this.latest, this.#hindrance, this.#conditions);
+      const status = {
+        ...statusOf(this.#wanted, generation, this.latest, this.#hindrance, this.#conditions),
+        restarting: this.#loop?.restarting() ?? [],
+        ...(this.#answer === null ? {} : { switchover: this.#answer }),
+      };
       const text = JSON.stringify(status);
       if (text === this.#toldStatus) continue;
       try {
@@ -314,20 +377,20 @@ export class KubernetesCluster {
     this.#log({ event: kind, text, epoch, term, ...(ms === undefined ? {} : { ms }) });
     // Roles may have changed.
     if (kind === 'record') this.#changed();
-    if (kind === 'record' && !text.startsWith('term ')) this.#recorder.tell('Normal', 'Recorded', 'Decide', text);
-    if (kind === 'request') this.#recorder.tell('Normal', 'Requested', 'Decide', text);
-    if (kind !== 'state') return;
+    if (kind !== 'state') return isNews(entry) ? this.#recorder.tell(entry) : undefined;
     const [state = ''] = text.split(':');
     if (state === this.#toldState) return;
     this.#toldState = state;
-    const well = state === 'healthy' || state === 'creating' || state === 'switching';
-    this.#recorder.tell(well ? 'Normal' : 'Warning', inCapitals(state), 'Observe', text);
+    this.#recorder.tell(entry);
   }
 
   #log(event: Record<string, unknown>): void {
     this.#options.log({ cluster: `${this.namespace}/${this.name}`, ...event });
   }
 }
+
+const restartText = ({ annotations }: ClusterObject['metadata']): string | undefined =>
+  annotations?.[RESTART_ANNOTATION];
 
 /** The primary's, or that of whoever answers. */
 function versionOf(latest: Latest | null): string | null {

@@ -76,7 +76,8 @@ const RULES: readonly PolicyRule[] = [
   rule('', 'services configmaps serviceaccounts', 'get create patch'),
   // By name alone: whoever lists Secrets has them all.
   rule('', 'secrets', 'get create patch'),
-  rule('', 'persistentvolumeclaims', 'get list watch patch'),
+  // Deleted only where the resource says so, of a member that left and whose data is all elsewhere.
+  rule('', 'persistentvolumeclaims', 'get list watch patch delete'),
   rule('discovery.k8s.io', 'endpointslices', 'get list watch create patch'),
   rule('policy', 'poddisruptionbudgets', 'get create patch'),
   rule('networking.k8s.io', 'networkpolicies', 'get create patch'),

@@ -71,6 +71,21 @@ export function statusSchema(): Schema {
           },
         },
       },
+      restarting: {
+        type: 'array',
+        description: 'The members that are to be restarted still, by ordinal.',
+        items: { type: 'integer', format: 'int32' },
+      },
+      switchover: {
+        type: 'object',
+        description: 'What became of the switchover that was asked for last.',
+        properties: {
+          id: text('Of the request.'),
+          done: { type: 'boolean', description: 'Whether another member is the primary now.' },
+          reason: text('Why, or why not, in words.'),
+          ms: whole('How long it took, in milliseconds.'),
+        },
+      },
       conditions: conditions(),
       record: {
         type: 'object',

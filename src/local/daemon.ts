@@ -21,7 +21,7 @@ import { clusterDirectories, makeClusterDirectories, type ClusterDirectories } f
 import { findDistribution } from './distribution.ts';
 import { writeFileDurably } from './durable-file.ts';
 import { asFailure } from './failure.ts';
-import { isNews } from './journal-news.ts';
+import { isNews } from '../control/journal-news.ts';
 import { JournalFile, readJournal } from './journal-file.ts';
 import { followLines } from './journal-follow.ts';
 import { dataDirectory, deleteCluster, storedResource } from './known-cluster.ts';

@@ -1,7 +1,7 @@
 import { parseCluster } from '../spec/parse.ts';
 import type { ClusterDirectories } from './directories.ts';
 import { readJournal } from './journal-file.ts';
-import { isNews } from './journal-news.ts';
+import { isNews } from '../control/journal-news.ts';
 import { dataDirectory, runningMembers } from './known-cluster.ts';
 import { RecordFiles } from './record-files.ts';
 import type { Status } from './status.ts';

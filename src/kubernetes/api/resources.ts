@@ -1,5 +1,6 @@
 /** What the operator asks the API server for, and the parts of it that it reads. */
 import { GROUP, PLURAL, VERSION } from '../crd.ts';
+import type { SwitchoverAnswer } from '../requests.ts';
 
 /** A kind of object, as paths name it. */
 export interface Resource {
@@ -120,5 +121,9 @@ export interface ClusterObject extends ApiObject {
   readonly apiVersion?: string;
   readonly kind?: string;
   readonly spec?: unknown;
-  readonly status?: { readonly record?: unknown; readonly conditions?: readonly Condition[] };
+  readonly status?: {
+    readonly record?: unknown;
+    readonly conditions?: readonly Condition[];
+    readonly switchover?: SwitchoverAnswer;
+  };
 }

@@ -1,4 +1,4 @@
-import type { JournalEntry } from '../control/port.ts';
+import type { JournalEntry } from './port.ts';
 
 const NEWS: ReadonlySet<string> = new Set(['state', 'record', 'request', 'failed', 'lost']);
 
