@@ -22,7 +22,12 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(root, 'dist');
 const begun = new Date();
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-const sources = { baton: 'src/cli/main.ts', daemon: 'src/local/daemon.ts', sdk: 'src/sdk/index.ts' };
+const sources = {
+  baton: 'src/cli/main.ts',
+  'kubectl-baton': 'src/cli/kubectl-baton.ts',
+  daemon: 'src/local/daemon.ts',
+  sdk: 'src/sdk/index.ts',
+};
 const present = Object.entries(sources).filter(([, path]) => existsSync(join(root, path)));
 
 const { outputFiles } = await build({
@@ -53,7 +58,7 @@ mkdirSync(dist, { recursive: true });
 const isChunk = (path) => path.includes('/chunk-');
 for (const { path, contents } of outputFiles.sort((a, b) => Number(isChunk(b.path)) - Number(isChunk(a.path)))) {
   const draft = `${path}.${process.pid}`;
-  writeFileSync(draft, contents, { mode: path.endsWith('/baton.js') ? 0o755 : 0o644 });
+  writeFileSync(draft, contents, { mode: path.endsWith('baton.js') ? 0o755 : 0o644 });
   // As old as what it was made from: a source that changed meanwhile is newer.
   utimesSync(draft, begun, begun);
   renameSync(draft, path);

@@ -1,7 +1,5 @@
 /** `up` and `start`: bring a cluster up, or to what its resource asks for. */
-import { readFile } from 'node:fs/promises';
-import { isAbsolute, resolve } from 'node:path';
-import { text } from 'node:stream/consumers';
+import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { ApiClient } from '../local/api-client.ts';
@@ -14,6 +12,7 @@ import type { Status } from '../local/status.ts';
 import type { MySQLCluster } from '../spec/resource.ts';
 import { Context, type CommonOptions } from './context.ts';
 import { badInput } from './exit.ts';
+import { nameOfFile, readResource } from './resource-file.ts';
 import { waitFor } from './wait.ts';
 
 export interface UpOptions extends CommonOptions {
@@ -52,7 +51,7 @@ async function wantedResource(
     const stored = await storedResource(directories);
     found = stored === null ? defaultCluster(checked) : parseCluster(stored, directories.resource).cluster;
   } else {
-    const read = parseCluster(await readResource(file), file === '-' ? 'standard input' : file);
+    const read = parseCluster(await readResource(file), nameOfFile(file));
     [found, notes] = [read.cluster, read.notes];
   }
   const { metadata, spec, ...rest } = found;
@@ -66,20 +65,6 @@ async function wantedResource(
     },
   };
   return { resource: validateCluster(changed), notes };
-}
-
-async function readResource(file: string): Promise<string> {
-  if (file === '-') return text(process.stdin);
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    const path = isAbsolute(file) ? file : resolve(file);
-    if (code === 'ENOENT')
-      throw badInput(`there is no file ${path}`, 'Name a resource with -f, or leave -f out for the defaults.');
-    if (code === 'EISDIR') throw badInput(`expected a file, found a directory: ${path}`);
-    throw badInput(`can't read ${path}: ${(error as Error).message}`);
-  }
 }
 
 /** What is no number stays what it is, for the schema to refuse in its words. */

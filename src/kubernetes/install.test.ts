@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { installObjects } from './install.ts';
 
@@ -49,4 +51,15 @@ test('what others need comes before them', () => {
   const kinds = objects.map(({ kind }) => kind);
   assert.ok(kinds.indexOf('Namespace') < kinds.indexOf('CustomResourceDefinition'));
   assert.ok(kinds.indexOf('ServiceAccount') < kinds.indexOf('Deployment'));
+});
+
+test('install.yaml is what `baton install` prints', () => {
+  const file = new URL('../../install.yaml', import.meta.url);
+  const program = new URL('../cli/main.ts', import.meta.url).pathname;
+  const { stdout } = spawnSync(process.execPath, [program, 'install'], { encoding: 'utf8' });
+  if (process.env['UPDATE_GOLDEN'] === '1') writeFileSync(file, stdout);
+  assert.ok(
+    stdout !== '' && stdout === readFileSync(file, 'utf8'),
+    'see the difference after UPDATE_GOLDEN=1 node --test src/kubernetes/install.test.ts',
+  );
 });

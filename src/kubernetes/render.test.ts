@@ -3,7 +3,6 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { parseAllDocuments } from 'yaml';
 import { defaultCluster, parseCluster } from '../spec/parse.ts';
-import { installObjects } from './install.ts';
 import type { KubernetesObject } from './objects/object.ts';
 import { renderObjects, toYaml } from './render.ts';
 
@@ -38,10 +37,6 @@ test('every field of the resource shows in these objects', () => {
     { node: 'node2', path: '/data/b' },
   ];
   assertGolden('full', renderObjects(full, { localVolumes, operatorNamespace: 'operators' }));
-});
-
-test('an operator is installed by these objects', () => {
-  assertGolden('install', installObjects({ image: 'baton:test' }));
 });
 
 test('the same cluster gives the same text', () => {
