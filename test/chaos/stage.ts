@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
-import { createConnection, type Connection, type ConnectionOptions } from 'mysql2/promise';
+import type { Connection } from 'mysql2/promise';
 import type { ProcessId } from '../../src/cluster/view.ts';
 import type { JournalEntry } from '../../src/control/port.ts';
 import { ApiClient, type Credentials } from '../../src/local/api-client.ts';
@@ -20,6 +20,7 @@ import { processOf, signalProcess } from '../../src/local/process-identity.ts';
 import { isSettled, type Status } from '../../src/local/status.ts';
 import { validateCluster } from '../../src/spec/parse.ts';
 import { API_VERSION, KIND, type MySQLCluster, type MySQLClusterInput } from '../../src/spec/resource.ts';
+import { connect } from '../connection.ts';
 import { Links } from './links.ts';
 
 export const NAME = 'chaos';
@@ -234,7 +235,7 @@ export class Stage implements AsyncDisposable {
   connect(endpoint: 'primary' | 'read' = 'primary'): Promise<Connection> {
     if (this.#logins === null) throw new Error('it is not up yet');
     const { host, port, user, password } = this.#logins[endpoint];
-    return quietly({ host, port, user, password, connectTimeout: 15_000 });
+    return connect({ host, port, user, password, connectTimeout: 15_000 });
   }
 
   /** As the application, past the endpoints. */
@@ -242,7 +243,7 @@ export class Stage implements AsyncDisposable {
     const port = (await this.members()).find((member) => member.ordinal === ordinal)?.port;
     if (port === undefined) throw new Error(`member ${ordinal} does not run`);
     const password = this.#passwords?.application ?? '';
-    return quietly({ host: '127.0.0.1', port, user: 'app', password, connectTimeout: 5000 });
+    return connect({ host: '127.0.0.1', port, user: 'app', password, connectTimeout: 5000 });
   }
 
   async root(ordinal: number): Promise<Connection> {
@@ -250,7 +251,7 @@ export class Stage implements AsyncDisposable {
     const known = (await client?.credentials({ member: ordinal, root: true })) ?? this.#roots.get(ordinal);
     if (known === undefined) throw new Error(`nobody knows how to reach member ${ordinal}`);
     this.#roots.set(ordinal, known);
-    return quietly({ socketPath: known.socket ?? '', user: 'root', password: known.password });
+    return connect({ socketPath: known.socket ?? '', user: 'root', password: known.password });
   }
 
   // ── The end ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -278,10 +279,4 @@ export class Stage implements AsyncDisposable {
     if (left !== null) signalProcess(left, 'SIGKILL');
     if ((await this.members()).length > 0) await stopUnattended(this.directories, this.directories.data);
   }
-}
-
-async function quietly(options: ConnectionOptions): Promise<Connection> {
-  const connection = await createConnection({ ...options, supportBigNumbers: true });
-  connection.on('error', () => {});
-  return connection;
 }

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import { createConnection, type Connection } from 'mysql2/promise';
+import type { Connection } from 'mysql2/promise';
 import type { RowDataPacket } from 'mysql2';
 import type { JournalEntry } from '../../src/control/port.ts';
 import { LocalCluster } from '../../src/local/cluster.ts';
@@ -14,6 +14,7 @@ import { defaultCacheDir, findDistribution, type Distribution } from '../../src/
 import { ensureTemplate } from '../../src/local/template.ts';
 import { parseCluster } from '../../src/spec/parse.ts';
 import type { MemberView, ServerView } from '../../src/cluster/view.ts';
+import { connect } from '../connection.ts';
 
 /** No test takes so long; what still waits then waits for ever, and is ended with its servers. */
 const LIMIT_MS = 240_000;
@@ -258,7 +259,7 @@ export class Scene implements AsyncDisposable {
   async root(ordinal: number): Promise<Connection> {
     const { socket: socketPath } = this.#layout(ordinal);
     const { root: password } = this.cluster.passwords;
-    return quietly({ socketPath, user: 'root', password, supportBigNumbers: true, multipleStatements: true });
+    return connect({ socketPath, user: 'root', password, multipleStatements: true });
   }
 
   /** The rows of the last statement, each run as root on a member, unlogged and read-only or not. */
@@ -301,7 +302,7 @@ export class Scene implements AsyncDisposable {
   #connect(host: string, port: number): Promise<Connection> {
     const { applicationUser: user } = this.cluster.resource.spec.credentials;
     const { application: password } = this.cluster.passwords;
-    return quietly({ host, port, user, password, supportBigNumbers: true, connectTimeout: 20_000 });
+    return connect({ host, port, user, password, connectTimeout: 20_000 });
   }
 
   pid(ordinal: number): number {
@@ -432,12 +433,6 @@ done
 while [ -e "$home.down" ]; do sleep 0.05; done
 exec "$@"
 `;
-
-async function quietly(options: Parameters<typeof createConnection>[0] & object): Promise<Connection> {
-  const connection = await createConnection(options as never);
-  connection.on('error', () => undefined);
-  return connection;
-}
 
 function resourceOf(spec: string): ReturnType<typeof parseCluster>['cluster'] {
   return parseCluster(`apiVersion: baton.dev/v1alpha1\nkind: MySQLCluster\nmetadata: {name: test}\nspec: ${spec}\n`)

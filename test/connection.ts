@@ -1,0 +1,10 @@
+/** mysql2, for clients in tests: `destroy()` ends what is under way with an error, where mysql2's own leaves it waiting for ever. */
+import { createConnection, type Connection, type ConnectionOptions } from 'mysql2/promise';
+
+export async function connect(options: ConnectionOptions): Promise<Connection> {
+  const connection = await createConnection({ ...options, supportBigNumbers: true });
+  connection.on('error', () => undefined);
+  const { stream } = connection.connection as unknown as { readonly stream: { destroy(error: Error): void } };
+  connection.destroy = () => stream.destroy(new Error('given up'));
+  return connection;
+}
