@@ -4,7 +4,11 @@ import { createConnection, type Connection, type ConnectionOptions } from 'mysql
 export async function connect(options: ConnectionOptions): Promise<Connection> {
   const connection = await createConnection({ ...options, supportBigNumbers: true });
   connection.on('error', () => undefined);
-  const { stream } = connection.connection as unknown as { readonly stream: { destroy(error: Error): void } };
+  const { stream } = (connection as unknown as Inner).connection;
   connection.destroy = () => stream.destroy(new Error('given up'));
   return connection;
+}
+
+interface Inner {
+  readonly connection: { readonly stream: { destroy(error: Error): void } };
 }
