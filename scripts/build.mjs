@@ -14,12 +14,13 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const dist = join(root, 'dist');
+/** Elsewhere, if an argument says where. */
+const dist = resolve(process.argv[2] ?? join(root, 'dist'));
 const begun = new Date();
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 const sources = {

@@ -1,12 +1,15 @@
-/** What every command knows: which cluster, how to speak, and how to reach the daemon. */
+/** What every command knows: which cluster, how to speak, and how to reach it. */
 import type { ApiClient } from '../local/api-client.ts';
 import { connectDaemon } from '../local/daemon-start.ts';
 import { clusterDirectories, type ClusterDirectories } from '../local/directories.ts';
 import { knownClusters, storedResource } from '../local/known-cluster.ts';
+import type { ClusterClient } from './cluster-client.ts';
 import { badInput, CommandError, EXIT } from './exit.ts';
+import type { ClusterInKubernetes } from './kubernetes-cluster.ts';
+import { kubernetesPlace, type KubernetesPlace, type PlaceOptions } from './platform.ts';
 import { coloursFor, Ticker, type Colours } from './terminal.ts';
 
-export interface CommonOptions {
+export interface CommonOptions extends PlaceOptions {
   readonly name?: string;
   readonly json?: boolean;
   readonly debug?: boolean;
@@ -27,6 +30,8 @@ export class Context {
   readonly env: NodeJS.ProcessEnv;
   readonly directories: ClusterDirectories;
   readonly colours: Colours;
+  /** Null: this machine. */
+  readonly kubernetes: KubernetesPlace | null;
   /** Aborts on Ctrl-C and SIGTERM. */
   readonly interrupted: AbortSignal;
 
@@ -34,6 +39,7 @@ export class Context {
     this.name = checkName(options.name ?? 'mysql');
     this.json = options.json === true;
     this.env = env;
+    this.kubernetes = kubernetesPlace(options, env);
     this.directories = clusterDirectories(this.name, env);
     this.colours = coloursFor(process.stdout, env);
     this.interrupted = interrupted;
@@ -42,7 +48,8 @@ export class Context {
   /** How this program is called, with what names this cluster: for hints that can be pasted. */
   command(rest: string): string {
     const program = this.env['BATON_COMMAND'] ?? 'baton';
-    return `${program} ${rest}${this.name === 'mysql' ? '' : ` --name ${this.name}`}`;
+    const place = Object.entries(this.kubernetes ?? {}).map(([option, value]) => ` --${option} ${value}`);
+    return `${program} ${rest}${this.name === 'mysql' ? '' : ` --name ${this.name}`}${place.join('')}`;
   }
 
   ticker(): Ticker {
@@ -55,6 +62,18 @@ export class Context {
 
   printJson(value: unknown): void {
     this.print(JSON.stringify(value, null, process.stdout.isTTY ? 2 : undefined));
+  }
+
+  /** Wherever it is. On this machine it rejects as `daemon` does. */
+  async cluster(): Promise<ClusterClient> {
+    return (await this.inKubernetes()) ?? this.daemon();
+  }
+
+  /** Null if it is on this machine. What is for Kubernetes is loaded only there. */
+  async inKubernetes(): Promise<ClusterInKubernetes | null> {
+    if (this.kubernetes === null) return null;
+    const { ClusterInKubernetes } = await import('./kubernetes-cluster.ts');
+    return ClusterInKubernetes.at(this.kubernetes, this.name, (rest) => this.command(rest));
   }
 
   /** Rejects if the cluster does not exist or its daemon does not run. */

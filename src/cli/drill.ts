@@ -1,10 +1,10 @@
 /** `drill`: a proof on this very cluster, shown as it goes. */
 import { createInterface } from 'node:readline/promises';
 
-import type { ApiClient } from '../local/api-client.ts';
 import type { DrillCluster, DrillStatus } from '../drill/cluster.ts';
 import type { DrillEvent, Report } from '../drill/drill.ts';
 import { FAULTS, refuseUnsafe, type Fault } from '../drill/refusal.ts';
+import type { ClusterClient } from './cluster-client.ts';
 import { Context, type CommonOptions } from './context.ts';
 import { badInput, CommandError, EXIT } from './exit.ts';
 
@@ -28,8 +28,8 @@ export async function drill(options: DrillOptions, interrupted: AbortSignal): Pr
   const context = new Context(options, interrupted);
   const fault = faultOf(options);
   const times = timesOf(options.times);
-  const client = await context.daemon();
-  const cluster = localCluster(client);
+  const client = await context.cluster();
+  const cluster = drillCluster(client);
   const status = await cluster.status();
   refuseUnsafe(status, fault);
   const { spec } = await client.resource();
@@ -51,11 +51,13 @@ export async function drill(options: DrillOptions, interrupted: AbortSignal): Pr
   }
 }
 
-/** This machine's daemon, as a drill sees it. */
-export function localCluster(client: ApiClient): DrillCluster {
+/** A cluster as a drill sees it. */
+export function drillCluster(client: ClusterClient): DrillCluster {
+  let login: ReturnType<ClusterClient['credentials']> | null = null;
   return {
     status: () => client.status(),
-    login: () => client.credentials(),
+    // Once: in a Kubernetes each is a port of its own.
+    login: () => (login ??= client.credentials()),
     journal: (signal) => client.journal(signal),
     kill: (ordinal) => client.kill(ordinal),
     freeze: (ordinal) => client.freeze(ordinal),

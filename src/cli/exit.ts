@@ -50,6 +50,7 @@ const BAD_INPUT: ReadonlySet<string> = new Set([
   'MYSQL_TOO_NEW',
   'OTHER_VERSION',
   'CHANGE_REFUSED',
+  'KUBERNETES_ACCESS',
 ]);
 
 export function exitCodeOf(error: unknown): number {

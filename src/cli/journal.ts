@@ -9,32 +9,66 @@ import { followLines } from '../local/journal-follow.ts';
 import { dataDirectory } from '../local/known-cluster.ts';
 import { Context, type CommonOptions } from './context.ts';
 import { badInput, CommandError, EXIT } from './exit.ts';
+import type { ClusterInKubernetes } from './kubernetes-cluster.ts';
 import { ordinalOf } from './operate.ts';
 import { eventLine } from './status-text.ts';
 
 interface Tail extends CommonOptions {
   readonly follow?: boolean;
   readonly lines: string;
+  readonly operatorNamespace?: string;
 }
 
+/** As src/kubernetes/install.ts has it, which this need not load. */
+const OPERATOR_NAMESPACE = 'baton-system';
 const readLimit = 100_000;
 
 export async function explain(options: Tail & { all?: boolean }, interrupted: AbortSignal): Promise<void> {
   const context = new Context(options, interrupted);
   const count = countOf(options.lines);
-  await context.mustExist();
   const told = (entry: JournalEntry): boolean => options.all === true || isNews(entry);
   const show = (entry: JournalEntry): void =>
     context.print(context.json ? JSON.stringify(entry) : eventLine(entry, context.colours));
-  const path = context.directories.journal;
-  const entries = (await readJournal(path, readLimit)).filter(told).slice(-count);
+  const there = await context.inKubernetes();
+  const source = there === null ? await journalHere(context) : journalThere(there, options, interrupted);
+  const entries = (await source.before()).filter(told).slice(-count);
   if (entries.length === 0 && !context.json) context.print('Nothing has happened so far.');
   entries.forEach(show);
   if (options.follow !== true) return;
-  for await (const line of followLines(path, interrupted)) {
-    const entry = parsed(line);
-    if (entry !== null && told(entry)) show(entry);
+  for await (const entry of source.following()) if (told(entry)) show(entry);
+}
+
+interface JournalSource {
+  readonly before: () => Promise<readonly JournalEntry[]>;
+  readonly following: () => AsyncIterable<JournalEntry>;
+}
+
+async function journalHere(context: Context): Promise<JournalSource> {
+  await context.mustExist();
+  const path = context.directories.journal;
+  async function* following(): AsyncGenerator<JournalEntry> {
+    for await (const line of followLines(path, context.interrupted)) {
+      const entry = parsed(line);
+      if (entry !== null) yield entry;
+    }
   }
+  return { before: () => readJournal(path, readLimit), following };
+}
+
+/** News is in Events; each step is in the operator's log alone. */
+function journalThere(
+  there: ClusterInKubernetes,
+  { all = false, operatorNamespace = OPERATOR_NAMESPACE }: Tail & { all?: boolean },
+  signal: AbortSignal,
+): JournalSource {
+  if (!all) return { before: () => there.events(), following: () => there.eventsFromNow(signal) };
+  const read = (tail: number, follow: boolean) => there.operatorJournal(operatorNamespace, { tail, follow, signal });
+  const before = async (): Promise<JournalEntry[]> => {
+    const entries: JournalEntry[] = [];
+    for await (const entry of read(readLimit, false)) entries.push(entry);
+    return entries;
+  };
+  return { before, following: () => read(0, true) };
 }
 
 function parsed(line: string): JournalEntry | null {
@@ -48,13 +82,22 @@ function parsed(line: string): JournalEntry | null {
 export async function logs(member: string | undefined, options: Tail, interrupted: AbortSignal): Promise<void> {
   const context = new Context(options, interrupted);
   const count = countOf(options.lines);
+  const show = (line: string): void => context.print(context.json ? JSON.stringify({ line }) : line);
+  const there = await context.inKubernetes();
+  if (there !== null) {
+    const { follow = false, operatorNamespace = OPERATOR_NAMESPACE } = options;
+    const tail = { tail: count, follow, signal: interrupted };
+    const lines =
+      member === undefined ? there.operatorLog(operatorNamespace, tail) : there.memberLog(ordinalOf(member), tail);
+    for await (const line of lines) show(line);
+    return;
+  }
   const stored = await context.mustExist();
   const path = member === undefined ? context.directories.daemonLog : await memberLog(context, stored, member);
   const text = await lastText(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw error;
     throw new CommandError(EXIT.failed, 'NO_LOG', `there is no log yet at ${path}`);
   });
-  const show = (line: string): void => context.print(context.json ? JSON.stringify({ line }) : line);
   text.trimEnd().split('\n').slice(-count).forEach(show);
   if (options.follow !== true) return;
   for await (const line of followLines(path, interrupted)) show(line);

@@ -21,7 +21,7 @@ export async function scale(replicas: string, options: Timed, interrupted: Abort
   // Said in the schema's words, whether or not the cluster runs.
   const some = defaultCluster(context.name);
   validateCluster({ ...some, spec: { ...some.spec, replicas: numberOf(replicas) } });
-  const client = await context.daemon();
+  const client = await context.cluster();
   const ticker = context.ticker();
   try {
     const { changes } = await client.scale(Number(replicas));
@@ -39,7 +39,7 @@ export async function scale(replicas: string, options: Timed, interrupted: Abort
 export async function switchover(options: CommonOptions & { to?: string }, interrupted: AbortSignal): Promise<void> {
   const context = new Context(options, interrupted);
   const to = options.to === undefined ? null : ordinalOf(options.to);
-  const client = await context.daemon();
+  const client = await context.cluster();
   const ticker = context.ticker();
   ticker.show(to === null ? 'Choosing a replica to switch over to' : `Switching over to member ${to}`);
   try {
@@ -56,7 +56,7 @@ export async function restart(members: readonly string[], options: Timed, interr
   const context = new Context(options, interrupted);
   const timeoutMs = secondsOf(options.timeout);
   const ordinals = members.map(ordinalOf);
-  const client = await context.daemon();
+  const client = await context.cluster();
   const ticker = context.ticker();
   try {
     const { restarting } = await client.restart(ordinals);
@@ -136,12 +136,37 @@ export function ordinalOf(text: string): number {
   throw badInput(`expected a member's number, such as 0, found ${JSON.stringify(text.slice(0, 60))}`);
 }
 
-export async function url(options: CommonOptions & { read?: boolean }, interrupted: AbortSignal): Promise<void> {
+interface UrlOptions extends CommonOptions {
+  readonly read?: boolean;
+  readonly forward?: boolean;
+}
+
+export async function url(options: UrlOptions, interrupted: AbortSignal): Promise<void> {
   const context = new Context(options, interrupted);
-  const client = await context.daemon();
-  const { host, port, user, password, database } = await client.credentials({ read: options.read === true });
+  const { read = false } = options;
+  const there = await context.inKubernetes();
+  const forwarded = there !== null && options.forward === true;
+  if (options.forward === true && there === null) {
+    throw badInput('on this machine the endpoints are ports of this machine already: leave --forward out');
+  }
+  const login =
+    there === null
+      ? await (await context.daemon()).credentials({ read })
+      : await (forwarded ? there.credentials({ read }) : there.serviceCredentials(read));
+  const { host, port, user, password, database } = login;
   const at = host.includes(':') ? `[${host}]` : host;
   const written = `mysql://${encodeURIComponent(user)}:${encodeURIComponent(password)}@${at}:${port}${database === null ? '' : `/${database}`}`;
   if (context.json) context.printJson({ url: written, host, port, user, password, database });
   else context.print(written);
+  if (forwarded) await untilInterrupted(context);
+}
+
+/** The port is there until Ctrl-C. */
+async function untilInterrupted({ interrupted }: Context): Promise<void> {
+  const staying = setInterval(() => undefined, 60_000);
+  await new Promise<void>((resolve) => {
+    if (interrupted.aborted) resolve();
+    interrupted.addEventListener('abort', () => resolve(), { once: true });
+  });
+  clearInterval(staying);
 }

@@ -28,7 +28,7 @@ export async function sql(options: SqlOptions, interrupted: AbortSignal): Promis
   if (root && member === undefined) {
     throw badInput('root can log in at a member only, not through an endpoint', 'Name one: --root --member 0');
   }
-  const client = await context.daemon();
+  const client = await context.cluster();
   const login = await client.credentials({ read, root, ...(member === undefined ? {} : { member }) });
   const statements = await statementsOf(context, options);
   if (statements.trim() === '') throw badInput('expected SQL, found nothing', 'Give it with -e, or on standard input.');

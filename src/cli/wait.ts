@@ -1,6 +1,6 @@
 /** Waiting for a cluster to be as it is wanted, in words, with a deadline. */
-import type { ApiClient } from '../local/api-client.ts';
 import { awaited, isSettled, type Status } from '../local/status.ts';
+import type { ClusterClient } from './cluster-client.ts';
 import type { Context } from './context.ts';
 import { CommandError, EXIT } from './exit.ts';
 import type { Ticker } from './terminal.ts';
@@ -19,7 +19,7 @@ export interface WaitOptions {
 /** How long something may look final before it is taken for it: members come back, and a start is tried again. */
 const PATIENCE_MS = 15_000;
 
-export async function waitFor(context: Context, client: ApiClient, options: WaitOptions): Promise<Status> {
+export async function waitFor(context: Context, client: ClusterClient, options: WaitOptions): Promise<Status> {
   const { timeoutMs, ticker, until = isSettled, claim = false, onStatus } = options;
   const deadline = AbortSignal.timeout(timeoutMs);
   const signal = AbortSignal.any([context.interrupted, deadline]);
@@ -41,7 +41,7 @@ export async function waitFor(context: Context, client: ApiClient, options: Wait
   }
   if (context.interrupted.aborted) throw new CommandError(EXIT.interrupted, 'INTERRUPTED', 'interrupted');
   if (!deadline.aborted) throw new CommandError(EXIT.failed, 'STOPPED', 'the cluster was stopped meanwhile');
-  const waited = latest === null ? 'the daemon did not answer' : awaited(latest);
+  const waited = latest === null ? 'nobody answered' : awaited(latest);
   throw new CommandError(
     EXIT.timedOut,
     'TIMED_OUT',

@@ -12,6 +12,7 @@ const at = (group: string, plural: string): string =>
 interface Told {
   readonly record?: { readonly term: number; readonly clusterId: string };
   readonly state?: string;
+  readonly switchover?: { readonly id: string; readonly done: boolean };
   readonly conditions?: readonly {
     readonly type: string;
     readonly status: string;
@@ -102,6 +103,18 @@ test('a spec that makes no sense is told, with its field; a Secret that is missi
     server.put(at('', 'secrets'), 'mine', { data: { rootPassword: btoa('r'), applicationPassword: btoa('a') } });
     await until(() => status(server).record?.term === 1);
     assert.equal(server.read(at('', 'secrets'), 'mysql-credentials'), undefined, 'a user’s own is not ours to write');
+  }));
+
+test('a switchover that is asked for is answered once, one that came too late without being done', () =>
+  operating(async (server) => {
+    const asked = JSON.stringify({ id: 'r1', epoch: 0, to: null, untilMs: Date.now() - 1 });
+    server.put(CLUSTERS, 'mysql', {
+      spec: {},
+      metadata: { generation: 1, annotations: { 'baton.dev/switchover': asked } },
+    });
+    await until(() => status(server).switchover !== undefined);
+    const { id, done } = status(server).switchover ?? {};
+    assert.deepEqual([id, done], ['r1', false]);
   }));
 
 test('a MySQLCluster that is deleted is let go', () =>

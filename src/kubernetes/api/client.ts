@@ -6,6 +6,7 @@ import { Agent as HttpAgent, request as httpRequest, type IncomingMessage, type 
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { FIELD_MANAGER, type KubernetesObject } from '../objects/object.ts';
 import type { Access } from './access.ts';
+import { CHANNELS_PROTOCOL, Channels, acceptOf, newKey, type ChannelsHandlers } from './channels.ts';
 import { ApiError, ApiUnreachableError, isNotFound } from './errors.ts';
 import { RESOURCE_OF, type ApiObject, type Resource } from './resources.ts';
 
@@ -32,6 +33,7 @@ export interface Scope {
   /** Null: all namespaces. */
   readonly namespace: string | null;
   readonly labelSelector?: string | undefined;
+  readonly fieldSelector?: string | undefined;
 }
 
 const APPLY = 'application/apply-patch+yaml';
@@ -82,7 +84,8 @@ export class ApiClient {
   }
 
   async list<T extends ApiObject>(resource: Resource, scope: Scope, from: string | null = null): Promise<ListPage<T>> {
-    const query = { labelSelector: scope.labelSelector, limit: String(PAGE), continue: from ?? undefined };
+    const { labelSelector, fieldSelector } = scope;
+    const query = { labelSelector, fieldSelector, limit: String(PAGE), continue: from ?? undefined };
     const list = (await this.#ask('GET', pathOf(resource, scope.namespace), { query })) as {
       items?: T[] | null;
       metadata: { resourceVersion: string; continue?: string };
@@ -127,7 +130,7 @@ export class ApiClient {
     namespace: string,
     name: string,
     body: unknown,
-    subresource?: 'status',
+    subresource?: 'status' | 'scale',
   ): Promise<T> {
     const path = pathOf(resource, namespace, name) + (subresource === undefined ? '' : `/${subresource}`);
     return this.#ask('PATCH', path, {
@@ -174,9 +177,19 @@ export class ApiClient {
       allowWatchBookmarks: 'true',
       resourceVersion,
       labelSelector: scope.labelSelector,
+      fieldSelector: scope.fieldSelector,
       timeoutSeconds: String(timeoutSeconds),
     };
-    const what = `watch ${path}`;
+    for await (const line of this.lines(path, query, { signal, silenceMs })) yield JSON.parse(line) as WatchEvent<T>;
+  }
+
+  /** An answer that goes on and on, line by line, until `signal` aborts. Throws if it breaks, or is silent for too long. */
+  async *lines(
+    path: string,
+    query: NonNullable<Ask['query']>,
+    { signal, silenceMs }: { readonly signal: AbortSignal; readonly silenceMs?: number },
+  ): AsyncGenerator<string> {
+    const what = `${query['watch'] === undefined ? 'GET' : 'watch'} ${path}`;
     const begin = new AbortController();
     const giveUp = (): void => begin.abort();
     signal.addEventListener('abort', giveUp, { once: true });
@@ -186,7 +199,9 @@ export class ApiClient {
       clearTimeout(timer);
       signal.removeEventListener('abort', giveUp);
     });
-    answer.setTimeout(silenceMs, () => answer.destroy(new Error(`nothing for ${silenceMs} ms`)));
+    if (silenceMs !== undefined) {
+      answer.setTimeout(silenceMs, () => answer.destroy(new Error(`nothing for ${silenceMs} ms`)));
+    }
     const onAbort = (): void => void answer.destroy();
     signal.addEventListener('abort', onAbort, { once: true });
     try {
@@ -196,8 +211,9 @@ export class ApiClient {
       for await (const chunk of answer) {
         const lines = `${rest}${String(chunk)}`.split('\n');
         rest = lines.pop() ?? '';
-        for (const line of lines) yield JSON.parse(line) as WatchEvent<T>;
+        yield* lines;
       }
+      if (rest !== '') yield rest;
     } catch (error) {
       if (signal.aborted) return;
       if (error instanceof ApiError) throw error;
@@ -206,6 +222,50 @@ export class ApiClient {
       signal.removeEventListener('abort', onAbort);
       answer.destroy();
     }
+  }
+
+  /** A connection of several channels, such as to a port or a command in a Pod. */
+  async channels(
+    path: string,
+    query: readonly (readonly [string, string])[],
+    handlers: ChannelsHandlers,
+  ): Promise<Channels> {
+    const what = `GET ${path}`;
+    const key = newKey();
+    const search = new URLSearchParams(query.map(([name, value]): [string, string] => [name, value]));
+    const url = new URL(`${this.#access.server}${path}?${search.toString()}`);
+    const token = this.#access.token();
+    const sent = (this.#secure ? httpsRequest : httpRequest)(url, {
+      agent: this.#watchAgent,
+      headers: {
+        connection: 'Upgrade',
+        upgrade: 'websocket',
+        'sec-websocket-version': '13',
+        'sec-websocket-key': key,
+        'sec-websocket-protocol': CHANNELS_PROTOCOL,
+        'user-agent': 'baton',
+        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      },
+    });
+    // A signal would end the connection later, too.
+    const late = setTimeout(() => sent.destroy(new Error(`nothing for ${this.#answerMs} ms`)), this.#answerMs);
+    return new Promise((resolve, reject) => {
+      sent.on('error', (error) => reject(new ApiUnreachableError(what, error.message, { cause: error })));
+      sent.on('close', () => clearTimeout(late));
+      sent.on('response', (answer) => {
+        bodyOf(answer).then(
+          (text) => reject(refusal(what, answer.statusCode ?? 0, text)),
+          (error: Error) => reject(new ApiUnreachableError(what, error.message, { cause: error })),
+        );
+      });
+      sent.on('upgrade', ({ headers }, socket, head) => {
+        clearTimeout(late);
+        if (headers['sec-websocket-accept'] === acceptOf(key)) return resolve(new Channels(socket, head, handlers));
+        socket.destroy();
+        reject(new ApiUnreachableError(what, 'an upgrade to something else than a websocket'));
+      });
+      sent.end();
+    });
   }
 
   /** Resolves when the API server says that it is ready. */

@@ -18,7 +18,7 @@ interface Watcher {
 export type Fault = 'lose' | 'cut' | { readonly status: number; readonly reason: string };
 
 /** Collection, name, subresource. */
-const PATH = /^(\/(?:api|apis\/[^/]+)\/[^/]+(?:\/namespaces\/[^/]+)?\/[^/]+)(?:\/([^/]+))?(?:\/(status))?$/;
+const PATH = /^(\/(?:api|apis\/[^/]+)\/[^/]+(?:\/namespaces\/[^/]+)?\/[^/]+)(?:\/([^/]+))?(?:\/(status|scale))?$/;
 
 export class FakeApiServer implements AsyncDisposable {
   readonly requests: string[] = [];

@@ -113,7 +113,9 @@ export interface Lease extends ApiObject {
 }
 
 export interface EndpointSlice extends ApiObject {
-  readonly endpoints?: readonly { readonly addresses: readonly string[] }[] | null;
+  readonly endpoints?:
+    | readonly { readonly addresses: readonly string[]; readonly targetRef?: { readonly name?: string } }[]
+    | null;
 }
 
 /** A MySQLCluster as stored: its spec is checked by src/spec, its record by record-status.ts. */
