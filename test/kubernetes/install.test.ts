@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { Writer, verify } from './ledger.ts';
 import { makeImage, operatorImage } from './lab/image.ts';
-import { Scene, onKubernetes, loadOnLab, run } from './scene.ts';
+import { Scene, onKubernetes, run } from './scene.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const INSTALL = join(ROOT, 'install.yaml');
@@ -18,7 +18,7 @@ async function load(): Promise<void> {
   try {
     const archive = join(directory, 'baton.tar');
     makeImage(archive);
-    await loadOnLab(archive);
+    await run(join(import.meta.dirname, 'lab', 'kube'), ['load', archive]);
   } finally {
     await rm(directory, { recursive: true });
   }
