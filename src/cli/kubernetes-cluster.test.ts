@@ -7,7 +7,7 @@ import { ClusterInKubernetes, logged, merged } from './kubernetes-cluster.ts';
 import { kubernetesPlace } from './platform.ts';
 
 const CLUSTERS = '/apis/baton.dev/v1alpha1/namespaces/shop/mysqlclusters';
-const EVENTS = '/apis/events.k8s.io/v1/namespaces/shop/events';
+const EVENTS = '/api/v1/namespaces/shop/events';
 const PODS = '/api/v1/namespaces/shop/pods';
 
 const RESOURCE = {
@@ -182,10 +182,10 @@ test('scale changes the number that the resource asks for, and nothing where it 
 test('Events are the journal’s news, in their order, other Events aside', () =>
   using(async (server, cluster) => {
     server.put(CLUSTERS, 'mysql', { ...RESOURCE, status: STATUS });
-    const event = (name: string, eventTime: string, note: string, kind?: string) =>
+    const event = (name: string, eventTime: string, message: string, kind?: string) =>
       server.put(EVENTS, name, {
         eventTime,
-        note,
+        message,
         metadata: { annotations: kind === undefined ? {} : { 'baton.dev/kind': kind, 'baton.dev/epoch': '4' } },
       });
     event('b', '2026-01-01T00:00:02.000000Z', 'healthy: fine', 'state');

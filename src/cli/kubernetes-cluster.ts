@@ -9,9 +9,9 @@ import { ApiError, isConflict, isNotFound } from '../kubernetes/api/errors.ts';
 import { podLog, runInPod, type PodPlace } from '../kubernetes/api/pods.ts';
 import {
   CLUSTERS,
-  EVENTS,
   PODS,
   SECRETS,
+  SEEN_EVENTS,
   type ClusterObject,
   type Pod,
   type Secret,
@@ -110,7 +110,12 @@ export class ClusterInKubernetes implements ClusterClient {
     while (!signal.aborted) {
       const scope = { namespace: this.namespace, fieldSelector: about(object) };
       const options = { signal, timeoutSeconds: WATCH_SECONDS, silenceMs: 2 * WATCH_SECONDS * 1000 };
-      for await (const { type, object: event } of this.#client.watch<EventObject>(EVENTS, scope, version, options)) {
+      for await (const { type, object: event } of this.#client.watch<EventObject>(
+        SEEN_EVENTS,
+        scope,
+        version,
+        options,
+      )) {
         if (type === 'ERROR') break;
         version = event.metadata.resourceVersion;
         const entry = type === 'ADDED' ? entryOf(event) : null;
@@ -361,7 +366,7 @@ export class ClusterInKubernetes implements ClusterClient {
     const events: EventObject[] = [];
     let [next, version]: [string | null, string] = [null, ''];
     do {
-      const page: ListPage<EventObject> = await this.#client.list<EventObject>(EVENTS, scope, next);
+      const page: ListPage<EventObject> = await this.#client.list<EventObject>(SEEN_EVENTS, scope, next);
       events.push(...page.items);
       ({ next, resourceVersion: version } = page);
     } while (next !== null);
@@ -425,7 +430,8 @@ function resourceOf({ apiVersion, kind, metadata, spec }: ClusterObject): MySQLC
 }
 
 /** Of Events: those about this very cluster, and none of its name before it. */
-const about = ({ metadata }: ClusterObject): string => `regarding.kind=MySQLCluster,regarding.uid=${metadata.uid}`;
+const about = ({ metadata }: ClusterObject): string =>
+  `involvedObject.kind=MySQLCluster,involvedObject.uid=${metadata.uid}`;
 
 function checkMember(ordinal: number, replicas: number): void {
   if (ordinal < replicas) return;

@@ -9,7 +9,10 @@ const object = { metadata: { namespace: 'shop', name: 'mysql', uid: 'u', resourc
 
 function recorded(...entries: JournalEntry[]): EventObject[] {
   const events: EventObject[] = [];
-  const client = { create: async (_: unknown, __: string, event: EventObject) => void events.push(event) };
+  // The API server shows the note by its older name.
+  const create = async (_: unknown, __: string, event: EventObject & { note: string }) =>
+    void events.push({ ...event, message: event.note });
+  const client = { create };
   const recorder = new Recorder(client as unknown as ApiClient, object);
   for (const one of entries) recorder.tell(one);
   return events;
@@ -31,5 +34,5 @@ test('a cluster that cannot come to rest does not drown the others', () => {
 });
 
 test('another Event is no entry', () => {
-  assert.equal(entryOf({ ...object, eventTime: '2026-01-02T03:04:05Z', note: 'Scheduled' }), null);
+  assert.equal(entryOf({ ...object, eventTime: '2026-01-02T03:04:05Z', message: 'Scheduled' }), null);
 });

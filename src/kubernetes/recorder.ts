@@ -87,18 +87,19 @@ function wordsOf({ kind, text }: JournalEntry): { type: 'Normal' | 'Warning'; re
   }
 }
 
-/** The parts of an Event of which an entry of the journal is made again. */
+/** The parts of an Event of which an entry of the journal is made again, as the core group has it: who may view, may that. */
 export interface EventObject extends ApiObject {
-  readonly eventTime?: string;
-  readonly note?: string;
+  readonly eventTime?: string | null;
+  /** The note. */
+  readonly message?: string;
 }
 
 /** The entry that an Event tells of; null for one that tells of none. */
-export function entryOf({ metadata, eventTime, note }: EventObject): JournalEntry | null {
+export function entryOf({ metadata, eventTime, message }: EventObject): JournalEntry | null {
   const said = (name: string): string | undefined => metadata.annotations?.[`${ENTRY}${name}`];
   const [kind, ms] = [said('kind'), said('ms')];
   if (kind === undefined || typeof eventTime !== 'string') return null;
   const at = new Date(eventTime).toISOString();
   const numbers = { epoch: Number(said('epoch') ?? 0), term: Number(said('term') ?? 0) };
-  return { at, ...numbers, kind, text: note ?? '', ...(ms === undefined ? {} : { ms: Number(ms) }) };
+  return { at, ...numbers, kind, text: message ?? '', ...(ms === undefined ? {} : { ms: Number(ms) }) };
 }

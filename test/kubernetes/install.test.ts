@@ -65,12 +65,13 @@ interface Said {
   readonly err: string;
 }
 
-/** `baton` on the scene's cluster. */
+/** `baton` on the scene's cluster, as whoever a kubeconfig says. */
 const batonOf =
-  (scene: Scene) =>
+  (scene: Scene, kubeconfig: string) =>
   (...args: string[]): Promise<Said> =>
     new Promise((resolve) => {
-      execFile(process.execPath, [PROGRAM, ...args, '-n', scene.namespace], (error, out, err) => {
+      const place = ['-n', scene.namespace, '--kubeconfig', kubeconfig];
+      execFile(process.execPath, [PROGRAM, ...args, ...place], (error, out, err) => {
         resolve({ code: error === null ? 0 : Number(error.code), out, err });
       });
     });
@@ -112,8 +113,40 @@ test('install.yaml, then cluster.yaml: all that an operator does, it may do', on
   assert.deepEqual(await refusals(), [], 'what was asked of the API server was allowed');
 });
 
+/** The kubeconfig of somebody who may edit this namespace, as Kubernetes' own role has it, and nothing else. */
+async function editor(scene: Scene, directory: string): Promise<string> {
+  await scene.kubectl(['create', 'serviceaccount', 'dev']);
+  await scene.kubectl([
+    'create',
+    'rolebinding',
+    'dev',
+    '--clusterrole=edit',
+    `--serviceaccount=${scene.namespace}:dev`,
+  ]);
+  const token = await scene.kubectl(['create', 'token', 'dev']);
+  const text = await run('kubectl', ['config', 'view', '--raw', '--flatten', '--minify', '-o', 'json']);
+  const config = JSON.parse(text) as { users: { user: unknown }[] };
+  for (const one of config.users) one.user = { token };
+  const path = join(directory, 'kubeconfig');
+  await writeFile(path, JSON.stringify(config), { mode: 0o600 });
+  return path;
+}
+
 async function useCommands(scene: Scene): Promise<void> {
-  const baton = batonOf(scene);
+  const directory = await mkdtemp(join(tmpdir(), 'baton-editor-'));
+  try {
+    const asEditor = await editor(scene, directory);
+    await useAs(scene, batonOf(scene, asEditor), batonOf(scene, process.env['KUBECONFIG'] ?? ''));
+    await forwarded(scene, asEditor);
+    await asPlugin(scene);
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+}
+
+type Baton = ReturnType<typeof batonOf>;
+
+async function useAs(scene: Scene, baton: Baton, asAdmin: Baton): Promise<void> {
   const status = JSON.parse(await succeeded(baton('status', '--json'))) as Record<string, unknown>;
   assert.deepEqual([status['state'], status['primary'], status['replicas']], ['healthy', 0, 3]);
   assert.match(await succeeded(baton('status')), /MEMBER +ROLE +STATE[^]*0 +primary +writable[^]*LAST EVENTS/);
@@ -127,36 +160,33 @@ async function useCommands(scene: Scene): Promise<void> {
   const asked = await scene.kubectl(['get', 'mysqlcluster', 'mysql', '-o', 'jsonpath={.metadata.annotations}']);
   assert.doesNotMatch(asked, /baton.dev\/switchover/, 'what was answered is asked for no more');
   assert.match(await succeeded(baton('explain')), /asked for +a switchover to member 1[^]*is now +healthy/);
-  assert.match(await succeeded(baton('explain', '--all', '--json')), /"kind":"done"/);
-  assert.match(await succeeded(baton('logs', '--lines', '5')), /"event"/);
+  assert.match(await succeeded(asAdmin('explain', '--all', '--json')), /"kind":"done"/);
+  assert.match(await succeeded(asAdmin('logs', '--lines', '5')), /"event"/);
   assert.match(await succeeded(baton('logs', '1')), /ready for connections/);
 
   assert.match(await succeeded(baton('sql', '-e', 'select @@hostname')), /mysql-1/);
   assert.match(await succeeded(baton('sql', '--read', '-e', 'select @@hostname')), /mysql-[02]/);
   assert.match(await succeeded(baton('sql', '--member', '2', '-e', 'select @@hostname')), /mysql-2/);
   assert.match(await succeeded(baton('url')), new RegExp(`^mysql://app:.*@mysql-primary.${scene.namespace}.svc:3306`));
-  await forwarded(scene);
 
   const before = await scene.kubectl(['get', 'pod', 'mysql-2', '-o', 'jsonpath={.metadata.uid}']);
   assert.match(await succeeded(baton('restart', '2')), /restarted member 2/);
   assert.notEqual(await scene.kubectl(['get', 'pod', 'mysql-2', '-o', 'jsonpath={.metadata.uid}']), before);
   for (const fault of ['--switchover', '--kill', '--freeze']) {
-    assert.match(await succeeded(baton('drill', fault, '--yes')), /endpoint[^]* 0 lost[^]*\nMet/);
+    assert.match(await succeeded(asAdmin('drill', fault, '--yes')), /endpoint[^]* 0 lost[^]*\nMet/);
     await scene.healthy();
   }
-  await asPlugin(scene);
 }
 
 /** `url --forward`: a port of this machine that leads to the primary until it is told to stop. */
-async function forwarded(scene: Scene): Promise<void> {
-  const child = spawn(process.execPath, [PROGRAM, 'url', '--forward', '-n', scene.namespace], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+async function forwarded(scene: Scene, kubeconfig: string): Promise<void> {
+  const args = ['url', '--forward', '-n', scene.namespace, '--kubeconfig', kubeconfig];
+  const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
   try {
     const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
     const connection = await createConnection(line);
     const [rows] = await connection.query<RowDataPacket[]>('select @@hostname as h, repeat("x", 1000000) as x');
-    assert.equal(rows[0]?.['h'], 'mysql-1');
+    assert.equal(rows[0]?.['h'], await scene.primary());
     assert.equal(String(rows[0]?.['x']).length, 1_000_000);
     await connection.end();
   } finally {

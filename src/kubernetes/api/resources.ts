@@ -20,6 +20,8 @@ export const STATEFUL_SETS = resource('apps', 'v1', 'statefulsets');
 export const ENDPOINT_SLICES = resource('discovery.k8s.io', 'v1', 'endpointslices');
 export const LEASES = resource('coordination.k8s.io', 'v1', 'leases');
 export const EVENTS = resource('events.k8s.io', 'v1', 'events');
+/** The same, as people may see them. */
+export const SEEN_EVENTS = resource('', 'v1', 'events');
 
 /** By `apiVersion` and `kind`, for objects that are applied. */
 export const RESOURCE_OF: Readonly<Record<string, Resource>> = {
@@ -94,7 +96,10 @@ export interface StatefulSet extends ApiObject {
 }
 
 export interface Claim extends ApiObject {
-  readonly spec?: { readonly resources?: { readonly requests?: Readonly<Record<string, string>> } };
+  readonly spec?: {
+    readonly storageClassName?: string;
+    readonly resources?: { readonly requests?: Readonly<Record<string, string>> };
+  };
   readonly status?: { readonly phase?: string };
 }
 
