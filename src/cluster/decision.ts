@@ -137,8 +137,10 @@ export interface Decision {
   readonly read: EndpointWish;
   readonly members: readonly MemberReport[];
   readonly memory: Memory;
-  /** Look again within so many milliseconds, even if nothing happens. */
+  /** Look again within about so many milliseconds, even if nothing happens. */
   readonly againMs: number;
+  /** In so many milliseconds something is due, to the moment; null: nothing is. */
+  readonly dueMs: number | null;
 }
 
 export const NO_MEMORY: Memory = {

@@ -41,15 +41,21 @@ export class Plan {
   primary: EndpointWish = { members: [], hold: false, reason: '' };
   read: EndpointWish = { members: [], hold: false, reason: '' };
   #record: Decision['record'] = null;
+  readonly #answering: readonly Answering[];
   readonly #acts: Act[] = [];
   readonly #reports = new Map<number, MemberReport>();
   readonly #since: Record<string, number> = {};
   #againMs: number;
+  #dueMs: number | null = null;
 
   constructor(view: View, before: Memory) {
     this.view = view;
     this.before = before;
     this.memory = before;
+    this.#answering = view.members.flatMap((member) => {
+      const server = heard(member);
+      return server === null ? [] : [{ member, server }];
+    });
     this.#againMs = Math.min(TICK_MS, view.wanted.limits.detectionMs / LOOKS_PER_DETECTION);
   }
 
@@ -62,11 +68,8 @@ export class Plan {
   }
 
   /** Members that answer in a session that holds their lock. */
-  answering(): Answering[] {
-    return this.view.members.flatMap((member) => {
-      const server = heard(member);
-      return server === null ? [] : [{ member, server }];
-    });
+  answering(): readonly Answering[] {
+    return this.#answering;
   }
 
   wanted(ordinal: number): boolean {
@@ -120,6 +123,11 @@ export class Plan {
     this.#againMs = Math.min(this.#againMs, ms);
   }
 
+  /** Something is over in so many milliseconds, and nobody should wait for longer. */
+  due(ms: number): void {
+    this.#dueMs = Math.min(this.#dueMs ?? ms, ms);
+  }
+
   decision(): Decision {
     for (const member of this.view.members) this.report(member, member.busy ?? 'waiting');
     return {
@@ -133,6 +141,7 @@ export class Plan {
       members: [...this.#reports.values()].sort((a, b) => a.ordinal - b.ordinal),
       memory: { ...this.memory, since: this.#since },
       againMs: this.#againMs,
+      dueMs: this.#dueMs,
     };
   }
 }

@@ -80,7 +80,9 @@ function judgeUnheard(plan: Plan, member: MemberView): Verdict {
   }
   // Its machine says that nobody listens where we were connected: no need to wait for what the replicas say, either.
   const hungUp = contact.kind === 'unreachable' && contact.closedPort && heardAs?.epoch === plan.record.epoch;
-  if (!hungUp && silentMs < plan.view.wanted.limits.detectionMs) {
+  const { detectionMs } = plan.view.wanted.limits;
+  if (!hungUp && silentMs < detectionMs) {
+    plan.due(detectionMs - silentMs);
     return { kind: 'doubtful', why: `${which} ${how}: waiting to be sure` };
   }
   return giveUp(plan, member, `${which} ${how}`);

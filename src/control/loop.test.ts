@@ -746,6 +746,37 @@ describe('the loop', () => {
     assert.equal(one.views.length, before + 1);
   });
 
+  it('looks less and less often while the same lasts, and again at once', async (t) => {
+    const one = await stage(t);
+    const looks = async (ms: number): Promise<number> => {
+      const before = one.views.length;
+      await one.clock.advance(ms);
+      return one.views.length - before;
+    };
+    one.show(gone(0), silent(1), silent(2));
+    one.change();
+    const first = await looks(300);
+    await looks(2700);
+    const later = await looks(300);
+    assert.ok(first >= 8, `${first} in the first 0.3 s`);
+    assert.ok(later <= 2, `${later} in 0.3 s, after 3 s`);
+    one.show(primary(0), replica(1), replica(2));
+    one.change();
+    assert.ok((await looks(0)) >= 1);
+  });
+
+  it('looks just when a primary that is silent has been so for the detection time', async (t) => {
+    const one = await stage(t);
+    const since = one.clock.now;
+    const deaf = { replica: { heardSecondsAgo: 9 } };
+    one.show(silent(0, since), replica(1, undefined, deaf), replica(2, undefined, deaf));
+    one.change();
+    await one.clock.advance(990);
+    assert.equal(one.views.at(-1)?.decision.state, 'degraded');
+    await one.clock.advance(15);
+    assert.equal(one.views.at(-1)?.decision.state, 'failing-over');
+  });
+
   it('ends when it is told to, and lets go of every member', async (t) => {
     const one = await stage(t);
     await one.stop();

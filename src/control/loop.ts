@@ -45,6 +45,12 @@ const WRITES_PER_LOOK = 4;
 /** An act that takes this long no longer keeps its member from being looked at. */
 const BUSY_MS = 1000;
 const RECORD_RETRY_MS = 200;
+/**
+ * What lasts is looked at ever less often, down to this: its end is noticed later by a tenth of its length at most.
+ * Else a cluster that waits for somebody to come back would ask all members the same, dozens of times a second, for hours.
+ */
+const SELDOM_MS = 300;
+const NOTICED_WITHIN = 1 / 10;
 /** Between two attempts at an act that failed. */
 const FAILED_PAUSE_MS = 100;
 
@@ -76,6 +82,8 @@ export class Loop {
   #restarts: readonly { readonly ordinal: number; readonly process: ProcessId }[] = [];
   #requests = 0;
   #lastSaid = '';
+  /** Since when every decision said the same, and that nothing was to be done. */
+  #sameSinceMs = 0;
   #lastPointed = '';
   #wake: () => void = () => undefined;
   #woken = false;
@@ -138,6 +146,7 @@ export class Loop {
   }
 
   #stillRunning(): { readonly ordinal: number; readonly process: ProcessId }[] {
+    if (this.#restarts.length === 0) return [];
     const hosts = this.#options.hosts.list();
     return this.#restarts.filter(({ ordinal, process }) =>
       hosts.some(
@@ -181,7 +190,10 @@ export class Loop {
     }
     this.#remember(decision.memory);
     for (const act of decision.acts) this.#begin(act);
-    await this.#rest(decision.againMs, signal);
+    const nowMs = this.#options.clock.nowMs();
+    if (decision.acts.length > 0) this.#sameSinceMs = nowMs;
+    const seldomMs = Math.min(SELDOM_MS, (nowMs - this.#sameSinceMs) * NOTICED_WITHIN);
+    await this.#rest(Math.min(Math.max(decision.againMs, seldomMs), decision.dueMs ?? Infinity), signal);
     return 'done';
   }
 
@@ -421,17 +433,17 @@ export class Loop {
     const said = `${state}: ${reason}`;
     if (said === this.#lastSaid) return;
     this.#lastSaid = said;
+    this.#sameSinceMs = this.#options.clock.nowMs();
     this.#journal('state', said);
   }
 
-  #point(decision: Decision, { record }: View): void {
-    const target = (wish: EndpointWish): EndpointTarget => ({ epoch: record.epoch, ...wish });
+  #point(decision: Decision, view: View): void {
+    const target = (wish: EndpointWish): EndpointTarget => ({ epoch: view.record.epoch, ...wish });
     const [primary, read] = [target(decision.primary), target(decision.read)];
-    const pointed = JSON.stringify([
-      primary,
-      read,
-      this.#options.hosts.list().map(({ host, port }) => `${host}:${port}`),
-    ]);
+    const pointed = [primary, read]
+      .map(({ epoch, members, hold, reason }) => `${epoch} ${members.join()} ${hold} ${reason}`)
+      .concat(view.members.map(({ ordinal, host, port }) => `${ordinal} ${host} ${port}`))
+      .join('\n');
     if (pointed === this.#lastPointed) return;
     this.#lastPointed = pointed;
     this.#options.endpoints.point(primary, read);

@@ -23,7 +23,7 @@ const MAX_TAG_LENGTH = 32;
 const MAX_GNO = 2n ** 63n - 2n;
 const UUID_LENGTH = 36;
 
-/** Bounds of the cache behind {@link GtidSet.parse}. */
+/** Bounds of the caches behind {@link GtidSet.parse}: of whole texts, and of what stands between two commas. */
 const CACHED_TEXTS = 1024;
 const CACHED_TEXT_LENGTH = 1024;
 
@@ -66,6 +66,10 @@ export class GtidSet {
   static readonly EMPTY: GtidSet = new GtidSet([], []);
 
   static readonly #parsed = new Map<string, GtidSet>();
+  /** Parts of one source each. From one look at a server to the next, most of them are the same. */
+  static readonly #parts = new Map<string, GtidSet>();
+  /** One string for each key, so that comparing keys is comparing addresses. */
+  static readonly #keys = new Map<string, string>();
 
   // Not #private, so that a deep comparison of two objects sees what is in their sets.
   /** `uuid` or `uuid:tag`, ascending: a UUID's length is fixed, so this is MySQL's order, too: untagged first, then by tag. */
@@ -87,12 +91,32 @@ export class GtidSet {
     if (text === '') return GtidSet.EMPTY;
     const known = GtidSet.#parsed.get(text);
     if (known !== undefined) return known;
-    const set = GtidSet.#from(new Reader(text).read());
-    if (text.length <= CACHED_TEXT_LENGTH) {
-      // Forgetting everything now and then costs less than keeping an order of use.
-      if (GtidSet.#parsed.size >= CACHED_TEXTS) GtidSet.#parsed.clear();
-      GtidSet.#parsed.set(text, set);
+    const set = GtidSet.#ofParts(text) ?? GtidSet.#from(new Reader(text).read());
+    if (text.length <= CACHED_TEXT_LENGTH) remember(GtidSet.#parsed, text, set);
+    return set;
+  }
+
+  /** As MySQL prints it, with sources that ascend; null if the text is not like that, or has more of a source than a part. */
+  static #ofParts(text: string): GtidSet | null {
+    if (text.length > CACHED_TEXT_LENGTH) return null;
+    const keys: string[] = [];
+    const edges: Edges[] = [];
+    for (const part of text.split(',')) {
+      const set = GtidSet.#parts.get(part) ?? GtidSet.#ofPart(part);
+      const [key] = set?.keys ?? [];
+      const last = keys.at(-1);
+      if (set === null || key === undefined || (last !== undefined && key <= last)) return null;
+      keys.push(key);
+      edges.push(set.edges[0] ?? NONE);
     }
+    return new GtidSet(keys, edges);
+  }
+
+  static #ofPart(part: string): GtidSet | null {
+    if (!PART.test(part)) return null;
+    const set = GtidSet.#from(new Reader(part).read());
+    if (set.keys.length !== 1) return null;
+    remember(GtidSet.#parts, part, set);
     return set;
   }
 
@@ -107,7 +131,9 @@ export class GtidSet {
     for (const key of [...intervals.keys()].sort()) {
       const merged = mergeIntervals(intervals.get(key) ?? []);
       if (merged.length === 0) continue;
-      keys.push(key);
+      const known = GtidSet.#keys.get(key);
+      if (known === undefined) remember(GtidSet.#keys, key, key);
+      keys.push(known ?? key);
       edges.push(merged);
     }
     return GtidSet.#make(keys, edges);
@@ -249,6 +275,12 @@ export class GtidSet {
   }
 }
 
+/** Forgetting everything now and then costs less than keeping an order of use. */
+function remember<T>(cache: Map<string, T>, text: string, value: T): void {
+  if (cache.size >= CACHED_TEXTS) cache.clear();
+  cache.set(text, value);
+}
+
 function isOfSource(key: string, uuid: string): boolean {
   return uuid.length === UUID_LENGTH && key.startsWith(uuid);
 }
@@ -314,6 +346,8 @@ function printEdges(edges: Edges): string {
   return text;
 }
 
+/** One untagged source, with numbers that are surely safe. */
+const PART = /^\s*[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?::[1-9][0-9]{0,14}(?:-[1-9][0-9]{0,14})?)+$/;
 const SPACE = /[ \t\n\v\f\r]*/y;
 /** MySQL reads UUIDs in braces and without dashes, too, and prints them with dashes only. */
 const DASHED = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}';

@@ -62,6 +62,7 @@ function latest(members: readonly MemberView[], reports: Decision['members']): {
       members: reports,
       memory: NO_MEMORY,
       againMs: 1000,
+      dueMs: null,
     },
     view: {
       nowMs: 0,

@@ -166,8 +166,13 @@ function waitingOf({ status, applierWaits }: Seen): number {
 }
 
 function ordinals(users: readonly string[] | null): number[] {
-  const found = (users ?? []).map(ordinalOfReplicationUser).filter((ordinal) => ordinal !== null);
-  return [...new Set(found)].sort((a, b) => a - b);
+  if (users === null) return [];
+  const found = new Set<number>();
+  for (const user of users) {
+    const ordinal = ordinalOfReplicationUser(user);
+    if (ordinal !== null) found.add(ordinal);
+  }
+  return [...found].sort((a, b) => a - b);
 }
 
 function replicaOf(seen: Seen): ServerObservation['replica'] {
