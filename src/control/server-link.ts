@@ -12,7 +12,7 @@ import { lockOut, unlockAccounts } from '../mysql/procedures/accounts.ts';
 import { clone } from '../mysql/procedures/clone.ts';
 import { configure } from '../mysql/procedures/configure.ts';
 import { countEventsOff, enableEvents } from '../mysql/procedures/events.ts';
-import { follow, turn } from '../mysql/procedures/follow.ts';
+import { follow, turn, type Source } from '../mysql/procedures/follow.ts';
 import { close, disarm, open, reopen } from '../mysql/procedures/open.ts';
 import { prepare } from '../mysql/procedures/prepare.ts';
 import { purge } from '../mysql/procedures/purge.ts';
@@ -29,6 +29,13 @@ export interface ServerLinkOptions {
   readonly address: () => { readonly host: string; readonly port: number } | null;
   readonly passwords: { readonly controller: string; readonly replication: string; readonly clone: string };
   readonly heartbeatSeconds: number;
+  /** Left out: no TLS. */
+  readonly tls?: {
+    /** PEM of the authorities that sign members' certificates, as of now. The same object while it is the same. */
+    readonly trusted: () => { readonly ca: string };
+    /** The file where every member has them. */
+    readonly file: string;
+  };
   readonly clock: Clock;
   /** Called whenever the lock was taken; rejects with SupersededError if the record names another brain's term. */
   readonly confirm: () => Promise<void>;
@@ -105,13 +112,13 @@ export class ServerLink implements MemberLink {
   async #ask(): Promise<Answer> {
     const signal = this.#options.clock.deadline(GIVE_UP_MS);
     try {
-      const sessions = await this.#connect(signal);
+      const sessions = this.#sessions ?? (await this.#connect(signal));
       // As it was when the question was asked: what is sealed meanwhile, the answer does not show.
       const { number, sealed, configured } = sessions;
       const lockedOut = [...sessions.lockedOut];
       const seen = await observe(sessions.looking, sessions.acting.id, signal);
       if (this.#sessions !== sessions) throw new Error('the session broke meanwhile');
-      const eventsOff = await this.#eventsOff(sessions, seen, signal);
+      const eventsOff = this.#mayHaveEventsOff(sessions, seen) ? await this.#eventsOff(sessions, signal) : 0;
       return {
         ok: true,
         server: {
@@ -131,19 +138,21 @@ export class ServerLink implements MemberLink {
   }
 
   /** Asked of an open primary until all of them run, and not while commits wait: the answer might wait with them. */
-  async #eventsOff(sessions: Sessions, { access, source }: ServerObservation, signal: AbortSignal): Promise<number> {
+  #mayHaveEventsOff(sessions: Sessions, { access, source }: ServerObservation): boolean {
     if (access !== 'open') sessions.eventsOn = false;
-    if (access !== 'open' || sessions.eventsOn || source.waiting > 0) return 0;
+    return access === 'open' && !sessions.eventsOn && source.waiting === 0;
+  }
+
+  async #eventsOff(sessions: Sessions, signal: AbortSignal): Promise<number> {
     const count = await countEventsOff(sessions.looking, signal);
     sessions.eventsOn = count === 0;
     return count ?? 0;
   }
 
   async #connect(signal: AbortSignal): Promise<Sessions> {
-    if (this.#sessions !== null) return this.#sessions;
     const address = this.#options.address();
     if (address === null || this.#closed) throw new Error('it has no address');
-    const target = { ...address, user: CONTROLLER_USER, password: this.#options.passwords.controller };
+    const target = this.#target(address);
     const acting = await this.#open(target, signal);
     try {
       await takeLock(acting, signal);
@@ -170,6 +179,17 @@ export class ServerLink implements MemberLink {
       acting.destroy();
       throw error;
     }
+  }
+
+  #target(address: { readonly host: string; readonly port: number }): Target {
+    const { passwords, tls } = this.#options;
+    const login = { ...address, user: CONTROLLER_USER, password: passwords.controller };
+    return tls === undefined ? login : { ...login, tls: tls.trusted() };
+  }
+
+  #secured(source: Source): Source {
+    const { tls } = this.#options;
+    return tls === undefined ? source : { ...source, ca: tls.file };
   }
 
   #open(target: Target, signal: AbortSignal): Promise<Session> {
@@ -203,10 +223,10 @@ export class ServerLink implements MemberLink {
       case 'apply':
         return apply(acting, signal);
       case 'turn':
-        return turn(acting, ordinal, act.source, passwords.replication, heartbeatSeconds, signal);
+        return turn(acting, ordinal, this.#secured(act.source), passwords.replication, heartbeatSeconds, signal);
       case 'follow':
         sessions.sealed = false;
-        return follow(acting, ordinal, act.source, passwords.replication, heartbeatSeconds, signal);
+        return follow(acting, ordinal, this.#secured(act.source), passwords.replication, heartbeatSeconds, signal);
       case 'prepare':
         sessions.lockedOut.clear();
         await prepare(acting, act.required, act.unlocked, signal);
@@ -234,7 +254,7 @@ export class ServerLink implements MemberLink {
       case 'disarm':
         return disarm(acting, signal);
       case 'clone':
-        return clone(acting, act.donor, passwords.clone, signal);
+        return clone(acting, this.#secured(act.donor), passwords.clone, signal);
       case 'purge':
         await purge(acting, GtidSet.parse(act.keep), signal);
         return;
@@ -255,8 +275,7 @@ export class ServerLink implements MemberLink {
   async #aside(sessions: Sessions, signal: AbortSignal, work: (session: Session) => Promise<void>): Promise<void> {
     const address = this.#options.address();
     if (address === null) throw new Error('it has no address');
-    const target = { ...address, user: CONTROLLER_USER, password: this.#options.passwords.controller };
-    const session = await this.#open(target, signal);
+    const session = await this.#open(this.#target(address), signal);
     try {
       this.#asides.add(session);
       await settle(session, signal);

@@ -1,5 +1,4 @@
 /** One MySQLCluster, looked after: its objects applied, its members found, its record kept, and the loop put over them. */
-import { randomBytes } from 'node:crypto';
 import { newClusterRecord } from '../cluster/record.ts';
 import { systemClock } from '../control/clock.ts';
 import { isNews } from '../control/journal-news.ts';
@@ -7,16 +6,18 @@ import { Loop } from '../control/loop.ts';
 import type { JournalEntry } from '../control/port.ts';
 import { ServerLink } from '../control/server-link.ts';
 import { wantedBy } from '../control/wanted.ts';
-import type { Passwords } from '../mysql/accounts.ts';
+import { CONTROLLER_USER } from '../mysql/names.ts';
+import { changePasswords } from '../mysql/procedures/passwords.ts';
 import { validateCluster } from '../spec/parse.ts';
 import type { MySQLCluster } from '../spec/resource.ts';
 import type { ApiClient } from './api/client.ts';
-import { isConflict } from './api/errors.ts';
-import { CLUSTERS, SECRETS } from './api/resources.ts';
-import type { Claim, ClusterObject, Condition, Pod, Secret } from './api/resources.ts';
+import { CLUSTERS } from './api/resources.ts';
+import type { Claim, ClusterObject, Condition, Pod } from './api/resources.ts';
+import { ClusterPasswords, SecretMissingError } from './cluster-passwords.ts';
+import { ClusterTls, GivenTlsError } from './cluster-tls.ts';
 import { EndpointSlices } from './endpoint-slices.ts';
-import { UNOWNED, namesOf, ordinalOfPod, type Ownership } from './objects/object.ts';
-import { credentialsName, credentialsSecret, internalSecret, passwordsFrom } from './objects/secret.ts';
+import { IN_POD, trustedFile } from './objects/config-map.ts';
+import { ordinalOfPod, type Ownership } from './objects/object.ts';
 import { PodMembers } from './pods.ts';
 import { ClusterGoneError, StatusRecord } from './record-status.ts';
 import { Recorder } from './recorder.ts';
@@ -49,13 +50,16 @@ const SWITCHOVER_MS = 20_000;
 /** How long a Pod that is deleted waits for a successor (its preStop is a little longer). */
 const DRAIN_MS = 30_000;
 
-/** Something that the resource needs and that somebody else has to bring. */
-class MissingError extends Error {
-  readonly reason: string;
-  constructor(reason: string, message: string) {
-    super(message);
-    this.reason = reason;
-  }
+/** Secrets are looked at so often; certificates last for months. */
+const SECRETS_MS = 10_000;
+const PASSWORDS_MS = 5000;
+
+interface KeptSecrets {
+  readonly members: PodMembers;
+  readonly loop: Loop;
+  readonly secrets: ClusterPasswords;
+  readonly tls: ClusterTls;
+  readonly controller: string;
 }
 
 export class KubernetesCluster {
@@ -122,7 +126,8 @@ export class KubernetesCluster {
       } catch (error) {
         if (error instanceof ClusterGoneError) break;
         const message = error instanceof Error ? error.message : String(error);
-        const reason = error instanceof MissingError ? error.reason : 'NotLookedAfter';
+        const missing = error instanceof SecretMissingError || error instanceof GivenTlsError;
+        const reason = missing ? 'SecretMissing' : 'NotLookedAfter';
         this.#hindrance = { reason, message };
         this.#log({ event: 'hindered', reason, error: message });
       }
@@ -190,7 +195,10 @@ export class KubernetesCluster {
     const asked = (): MySQLCluster => this.#wanted ?? first;
     const owner = { apiVersion: first.apiVersion, kind: first.kind, name, uid, controller: true } as const;
     const ownership: Ownership = { owner };
-    const passwords = await this.#passwords(first, ownership);
+    const secrets = new ClusterPasswords(client, asked, ownership);
+    const passwords = await secrets.make();
+    const tls = new ClusterTls(client, asked, ownership);
+    await tls.keep();
     const records = new StatusRecord({ client, namespace, name, uid });
     const members = new PodMembers({
       client,
@@ -228,6 +236,7 @@ export class KubernetesCluster {
           address: () => members.address(ordinal),
           passwords,
           heartbeatSeconds: Math.max(0.1, asked().spec.detection.timeoutSeconds / 4),
+          tls: { trusted: () => tls.trusted(), file: trustedFile(IN_POD) },
           clock: systemClock,
           confirm: () => loop.confirm(),
           open: (target, signal) => members.open(ordinal, target, signal),
@@ -245,6 +254,7 @@ export class KubernetesCluster {
       await Promise.all([
         loop.run(this.#stop.signal).finally(() => over.abort()),
         this.#keepApplied(members, loop, ownership, over.signal),
+        this.#keepSecrets({ members, loop, secrets, tls, controller: passwords.controller }, over.signal),
       ]);
     } finally {
       unwatch();
@@ -291,6 +301,46 @@ export class KubernetesCluster {
     }
   }
 
+  /** Certificates are renewed, or replaced by others that were given; passwords that people have changed are changed in MySQL. */
+  async #keepSecrets(kept: KeptSecrets, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await systemClock.sleep(SECRETS_MS, signal);
+      if (signal.aborted) return;
+      try {
+        await kept.tls.keep();
+        await kept.members.bringSecret(kept.tls.changedMs);
+        await this.#changePasswords(kept, signal);
+      } catch (error) {
+        const message = error instanceof Error ? error.message : String(error);
+        if (error instanceof GivenTlsError) this.#note('failed', `${message}; members keep what they have`);
+        else this.#log({ event: 'secrets', error: message });
+      }
+    }
+  }
+
+  /** Only while all is well: a statement about accounts that waits keeps everybody from logging in. */
+  async #changePasswords({ members, loop, secrets, tls, controller }: KeptSecrets, signal: AbortSignal): Promise<void> {
+    const { decision, view } = loop.latest ?? {};
+    const primary = view?.record.primary?.ordinal;
+    if (decision?.state !== 'healthy' || primary === undefined) return;
+    const passwords = await secrets.changed();
+    const address = members.address(primary);
+    if (passwords === null || address === null) return;
+    const { root, application } = passwords;
+    if (root === '' || application === '') return;
+    const applicationUser = this.#wanted?.spec.credentials.applicationUser ?? '';
+    const target = { ...address, user: CONTROLLER_USER, password: controller, tls: tls.trusted() };
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(PASSWORDS_MS)]);
+    const session = await members.open(primary, target, limit);
+    try {
+      await changePasswords(session, { root, application, applicationUser }, limit);
+    } finally {
+      session.destroy();
+    }
+    await secrets.adopt(passwords);
+    this.#note('request', 'other passwords, by the Secret: MySQL has them now');
+  }
+
   /** Members whose Pods are the very ones that somebody asked to have replaced. */
   #toRestart(): number[] {
     const cluster = this.#wanted;
@@ -310,38 +360,6 @@ export class KubernetesCluster {
     await Promise.all(standingObjects(cluster, operatorNamespace, ownership).map((object) => client.apply(object)));
     await members.apply();
     this.#appliedGeneration = generation;
-  }
-
-  /** Those that there are, else new ones. Volumes that stay behind can be opened with theirs alone: so do the Secrets. */
-  async #passwords(cluster: MySQLCluster, owned: Ownership): Promise<Passwords> {
-    const { client } = this.#options;
-    const { namespace } = this;
-    const ownership = cluster.spec.storage.whenDeleted === 'Delete' ? owned : UNOWNED;
-    const read = async (name: string): Promise<Record<string, string> | null> => {
-      const secret = await client.get<Secret>(SECRETS, namespace, name);
-      if (secret === null) return null;
-      const decoded = Object.entries(secret.data ?? {}).map(([key, value]) => [
-        key,
-        Buffer.from(value, 'base64').toString(),
-      ]);
-      return Object.fromEntries(decoded) as Record<string, string>;
-    };
-    const [credentials, internal] = [await read(credentialsName(cluster)), await read(namesOf(cluster).internal)];
-    if (credentials === null && cluster.spec.credentials.secretName !== undefined) {
-      throw new MissingError('SecretMissing', `expected the Secret ${credentialsName(cluster)}, found none: create it`);
-    }
-    const passwords = passwordsFrom(internal ?? credentials, internal, () => randomBytes(18).toString('base64url'));
-    if (internal === null) {
-      try {
-        await client.create(SECRETS, namespace, internalSecret(cluster, passwords, ownership));
-      } catch (error) {
-        if (!isConflict(error)) throw error;
-        throw new Error('another operator has just made the passwords', { cause: error });
-      }
-    }
-    const forPeople = credentialsSecret(cluster, passwords, ownership);
-    if (forPeople !== null) await client.apply(forPeople);
-    return passwords;
   }
 
   async #tellStatus(): Promise<void> {
@@ -370,6 +388,12 @@ export class KubernetesCluster {
         this.#log({ event: 'status', error: error instanceof Error ? error.message : String(error) });
       }
     }
+  }
+
+  /** Of what the loop has no part in. */
+  #note(kind: 'request' | 'failed', text: string): void {
+    const { epoch = 0, term = 0 } = this.latest?.view.record ?? {};
+    this.#journal({ at: new Date().toISOString(), epoch, term, kind, text });
   }
 
   #journal(entry: JournalEntry): void {

@@ -180,3 +180,35 @@ test('what a rebuild set aside is known until it is dropped, also to a successor
     const annotations = server.read(PODS_PATH, 'mysql-0')?.metadata['annotations'] as Record<string, string>;
     assert.equal(annotations[ORDERS_ANNOTATION], `drop ${discard}\n`);
   }));
+
+test('a rebuild that was ordered of a Pod which is replaced is over: it is for the next one to show what it has', () =>
+  members(async (server, all, seen) => {
+    await all.apply();
+    const discard = '7b3f8a60-0000-4000-8000-000000000000';
+    server.put(PODS_PATH, 'mysql-0', running('a'));
+    server.put(CLAIMS_PATH, 'data-mysql-0', {});
+    await seen(() => kind(all) === 'running');
+    const rebuilding = all.rebuild(0, discard, `${discard}:1-5`, '');
+    const orders = (): string | undefined =>
+      server.read(PODS_PATH, 'mysql-0')?.metadata['annotations']?.[ORDERS_ANNOTATION as never];
+    await seen(() => orders()?.startsWith(`rebuild ${discard}`) === true);
+    server.remove(PODS_PATH, 'mysql-0');
+    server.put(PODS_PATH, 'mysql-0', running('b'));
+    await assert.rejects(rebuilding, /its Pod was replaced/);
+  }));
+
+test('a Pod that is scheduled nowhere says why, and which claim of which class has no volume', () =>
+  members(async (server, all, seen) => {
+    await all.apply();
+    server.put(CLAIMS_PATH, 'data-mysql-0', {
+      spec: { storageClassName: 'fast', resources: { requests: { storage: '3Gi' } } },
+      status: { phase: 'Pending' },
+    });
+    const message = 'pod has unbound immediate PersistentVolumeClaims';
+    server.put(PODS_PATH, 'mysql-0', {
+      status: { conditions: [{ type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message }] },
+    });
+    await seen(
+      () => all.list()[0]?.trouble === `Unschedulable: ${message} (data-mysql-0, 3Gi, class "fast", has no volume)`,
+    );
+  }));

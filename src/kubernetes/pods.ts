@@ -35,6 +35,9 @@ export interface PodMembersOptions {
 /** What a rebuild set aside is told on the member's claim, which lives as long as the data. */
 const ASIDE_ANNOTATION = 'baton.dev/aside';
 
+/** On a Pod: when the Secret that it mounts was last changed. */
+const SECRET_ANNOTATION = 'baton.dev/secret-changed';
+
 /** One life of one mysqld, as a session found it. */
 interface Life {
   /** Pod and container that it was found in. */
@@ -187,6 +190,19 @@ export class PodMembers implements MemberHosts {
     }
   }
 
+  /** A kubelet looks at a Secret now and then, and at once when its Pod has changed. */
+  async bringSecret(changedMs: number): Promise<void> {
+    const stamp = String(changedMs);
+    for (const ordinal of this.#ordinals()) {
+      const pod = this.#pod(ordinal);
+      const { name, namespace, uid, annotations, creationTimestamp = '' } = pod?.metadata ?? {};
+      if (name === undefined || namespace === undefined || annotations?.[SECRET_ANNOTATION] === stamp) continue;
+      if (Date.parse(creationTimestamp) > changedMs) continue;
+      const patch = { metadata: { uid, annotations: { [SECRET_ANNOTATION]: stamp } } };
+      await this.#options.client.patch(PODS, namespace, name, patch);
+    }
+  }
+
   /** A Pod that was made wrong, and never ran for it, is made anew: nothing in it is to be stopped. */
   async replaceBroken(): Promise<void> {
     for (const ordinal of this.outdated()) {
@@ -243,19 +259,23 @@ export class PodMembers implements MemberHosts {
   async rebuild(ordinal: number, discard: string, rows: string, errant: string): Promise<void> {
     const found = this.#lives.get(ordinal)?.serverUuid;
     if (found !== undefined && found !== discard) throw new Error(`expected data ${discard}, found ${found}`);
-    const restarts = mysqlOf(this.#pod(ordinal))?.restartCount ?? 0;
+    const pod = this.#pod(ordinal);
+    const restarts = mysqlOf(pod)?.restartCount ?? 0;
     const aside: SetAside = { serverUuid: discard, rows };
     await this.#annotateClaim(ordinal, JSON.stringify(aside));
     await this.#order(ordinal, (orders) => ({ ...orders, rebuild: { discard, attempt: restarts, errant } }));
+    // The order goes with its Pod: what became of it is seen by the data that the next one brings up.
     const refusal = (): string | null => {
-      const status = mysqlOf(this.#pod(ordinal));
+      const now = this.#pod(ordinal);
+      if (now !== null && now.metadata.uid !== pod?.metadata.uid) return 'its Pod was replaced meanwhile';
+      const status = mysqlOf(now);
       if (status === undefined || status.restartCount === restarts) return null;
       return status.lastState?.terminated?.message ?? 'its container ended';
     };
-    const done = (): boolean => this.#lives.get(ordinal)?.serverUuid !== found || refusal() !== null;
-    await this.#until(done, REBUILD_MS, 'its data is not set aside yet');
+    const rebuilt = (): boolean => this.#lives.get(ordinal)?.serverUuid !== found;
+    await this.#until(() => rebuilt() || refusal() !== null, REBUILD_MS, 'its data is not set aside yet');
     const refused = refusal();
-    if (this.#lives.get(ordinal)?.serverUuid === found && refused !== null) throw new Error(refused);
+    if (!rebuilt() && refused !== null) throw new Error(refused);
   }
 
   async dropAside(ordinal: number): Promise<void> {
@@ -283,7 +303,7 @@ export class PodMembers implements MemberHosts {
       bootId: this.#bootIds.get(pod?.metadata.uid ?? '') ?? '',
       aside: this.#aside(ordinal),
       disk: null,
-      trouble: troubleOf(pod),
+      trouble: troubleOf(pod, this.#claim(ordinal)),
       host: here ? hostOf(this.#options.cluster(), ordinal) : '',
       port: here ? MYSQL_PORT : 0,
     };
@@ -307,7 +327,7 @@ export class PodMembers implements MemberHosts {
     }
     const ended = status?.state?.terminated ?? status?.lastState?.terminated;
     if (ended === undefined && ran?.over !== true) return { kind: 'unknown' };
-    return { kind: 'gone', trouble: troubleOf(pod) ?? 'its container is being started' };
+    return { kind: 'gone', trouble: troubleOf(pod, null) ?? 'its container is being started' };
   }
 
   #is(ordinal: number, process: ProcessId): boolean {
@@ -466,11 +486,11 @@ function containerOf(pod: Pod | null): string {
 /** Waiting for one of these is no trouble. */
 const USUAL = new Set(['ContainerCreating', 'PodInitializing']);
 
-function troubleOf(pod: Pod | null): string | null {
+function troubleOf(pod: Pod | null, claim: Claim | null): string | null {
   const unscheduled = pod?.status?.conditions?.find(
     ({ type, status }) => type === 'PodScheduled' && status === 'False',
   );
-  if (unscheduled !== undefined) return said(unscheduled.reason, unscheduled.message);
+  if (unscheduled !== undefined) return `${said(unscheduled.reason, unscheduled.message)}${unboundOf(claim)}`;
   for (const { state, lastState } of [
     ...(pod?.status?.initContainerStatuses ?? []),
     ...(pod?.status?.containerStatuses ?? []),
@@ -481,6 +501,15 @@ function troubleOf(pod: Pod | null): string | null {
     return said(waiting.reason, ended ?? waiting.message);
   }
   return null;
+}
+
+/** The scheduler says only that there is such a claim. */
+function unboundOf(claim: Claim | null): string {
+  if (claim?.status?.phase !== 'Pending') return '';
+  const { storageClassName, resources } = claim.spec ?? {};
+  const size = resources?.requests?.['storage'] ?? '';
+  const from = storageClassName === undefined ? 'no class named' : `class "${storageClassName}"`;
+  return ` (${claim.metadata.name}, ${size}, ${from}, has no volume)`;
 }
 
 const said = (reason = 'unknown', message = ''): string =>

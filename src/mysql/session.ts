@@ -9,6 +9,8 @@ export interface Target {
   readonly port: number;
   readonly user: string;
   readonly password: string;
+  /** PEM of the authorities of which one has to have signed the server's certificate. Left out: no TLS. */
+  readonly tls?: { readonly ca: string };
 }
 
 export type SqlValue = string | number | null;
@@ -62,8 +64,11 @@ export class Session {
   static open(target: Target, signal: AbortSignal): Promise<Session> {
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(new SessionBrokenError('given up before connecting'));
+      const { tls, ...login } = target;
       const connection = createConnection({
-        ...target,
+        ...login,
+        // Members go by addresses, so no name is compared. The same object again takes up a former session's keys.
+        ...(tls === undefined ? {} : { ssl: tls }),
         connectTimeout: 0x7fff_ffff,
         bigNumberStrings: true,
         supportBigNumbers: true,

@@ -236,7 +236,7 @@ spec:
       '14:18: spec.mysql.config.gtid-mode: Baton sets this itself: every decision rests on GTID sets; remove it',
       '15:25: spec.mysql.config.skip-name-resolve: expected text on one line, a number, or true or false, found nothing; to switch it on, write true',
       '17:17: spec.storage.whenScaled: expected one of "Retain", "Delete", found "Keep"',
-      '18:3: spec.frobnicate: unknown field; known here: replicas, durability, mysql, storage, resources, credentials, detection, lag, endpoints, switchover, targets, podTemplate',
+      '18:3: spec.frobnicate: unknown field; known here: replicas, durability, mysql, storage, resources, credentials, tls, detection, lag, endpoints, switchover, targets, podTemplate',
     ]);
   });
 

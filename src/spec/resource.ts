@@ -224,6 +224,18 @@ const CREDENTIALS = z
   .prefault({})
   .describe('Accounts. Passwords are never in this file.');
 
+const TLS = z
+  .strictObject({
+    secretName: text('the name of a Secret', /^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$/, 253)
+      .optional()
+      .describe(
+        'Secret with the keys `ca.crt`, `tls.crt` and `tls.key`, as cert-manager makes one; all members show this certificate. Left out, the cluster has an authority of its own. Can be changed at any time: nothing restarts.',
+      )
+      .meta(kubernetesOnly),
+  })
+  .prefault({})
+  .describe('On Kubernetes, TLS between members, and between them and the operator, is always on. Clients may use it.');
+
 const DETECTION = z
   .strictObject({
     timeoutSeconds: seconds(0.2, 60)
@@ -319,6 +331,7 @@ const SPEC = z
     storage: STORAGE,
     resources: RESOURCES,
     credentials: CREDENTIALS,
+    tls: TLS,
     detection: DETECTION,
     lag: LAG,
     endpoints: ENDPOINTS,

@@ -8,6 +8,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createConnection, type Connection } from 'mysql2/promise';
 import type { RowDataPacket } from 'mysql2';
+import { certificateAuthority, certificateFor } from '../../src/kubernetes/certificates.ts';
 import { initialConfig, memberConfig } from '../../src/kubernetes/objects/config-map.ts';
 import { parsePrepareReport, type PrepareReport } from '../../src/kubernetes/objects/orders.ts';
 import { internalSecret } from '../../src/kubernetes/objects/secret.ts';
@@ -51,14 +52,25 @@ export class MemberPod implements AsyncDisposable {
     const port = await chooseFreePort(new Set());
     const adminPort = await chooseFreePort(new Set([port]));
     const pod = new MemberPod(directory, name, defaultCluster('mysql'), port, adminPort);
-    for (const part of ['volume', 'run', 'config', 'internal', 'bin']) await mkdir(join(directory, part));
+    for (const part of ['volume', 'run', 'config', 'internal', 'tls', 'bin']) await mkdir(join(directory, part));
     await pod.#installPrograms(distribution);
     const { data } = internalSecret(pod.#cluster, PASSWORDS, UNOWNED) as unknown as { data: Record<string, string> };
     for (const file of ['accounts.sql', 'client.cnf']) {
       await writeFile(join(directory, 'internal', file), Buffer.from(data[file] ?? '', 'base64'), { mode: 0o600 });
     }
     await pod.configure();
+    await pod.certify();
     return pod;
+  }
+
+  /** Writes the Secret of the certificate, another one each time. Resolves with the authority that signed it. */
+  async certify(): Promise<string> {
+    const validity = { from: new Date(Date.now() - 60_000), until: new Date(Date.now() + 3_600_000) };
+    const authority = certificateAuthority('a test’s', validity);
+    const { certificate, key } = certificateFor(['localhost'], authority, validity);
+    const files = { 'ca.crt': authority.certificate, 'tls.key': key, 'tls.crt': certificate };
+    for (const [name, text] of Object.entries(files)) await writeFile(join(this.directory, 'tls', name), text);
+    return authority.certificate;
   }
 
   /** Writes the ConfigMap's files; `extra` is added to my.cnf. */
@@ -67,6 +79,7 @@ export class MemberPod implements AsyncDisposable {
     const place = {
       volume: join(this.directory, 'volume'),
       run: join(this.directory, 'run'),
+      tls: join(this.directory, 'tls'),
       port: this.port,
       adminPort: this.adminPort,
     };
@@ -103,6 +116,7 @@ export class MemberPod implements AsyncDisposable {
         BATON_RUN: at('run'),
         BATON_CONFIG: at('config'),
         BATON_INTERNAL: at('internal'),
+        BATON_TLS: at('tls'),
         BATON_ORDERS: at('orders'),
         BATON_TERMINATION: at('termination'),
       },

@@ -3,8 +3,9 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, describe, it as test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Connection } from 'mysql2/promise';
+import { createConnection, type Connection } from 'mysql2/promise';
 import { ordersText, NO_ORDERS } from '../../src/kubernetes/objects/orders.ts';
+import { CONTROLLER_USER } from '../../src/mysql/names.ts';
 import { MemberPod } from './member-script.ts';
 
 const OPEN = ['SET GLOBAL super_read_only = OFF', 'SET GLOBAL read_only = OFF'];
@@ -98,6 +99,26 @@ describe('member.sh', { timeout: 300_000 }, () => {
     assert.ok(Date.now() - began < 10_000, 'it took longer than ten seconds');
     assert.match(pod.output, /closed: it is stopped in an orderly way/);
     assert.match(pod.output, /Shutdown complete/);
+  });
+
+  test('shows a certificate that was renewed on the disk, to whoever connects anew, without a restart', async () => {
+    await using pod = await MemberPod.prepared();
+    await pod.run();
+    const before = await pod.pid();
+    const ca = await pod.certify();
+    const shows = async (): Promise<boolean> => {
+      const options = { host: '127.0.0.1', port: pod.adminPort, user: CONTROLLER_USER, password: 'controller' };
+      const connection = await createConnection({ ...options, ssl: { ca } }).catch(() => null);
+      connection?.destroy();
+      return connection !== null;
+    };
+    assert.equal(await shows(), false);
+    const deadline = Date.now() + 15_000;
+    while (!(await shows())) {
+      assert.ok(Date.now() < deadline, pod.output);
+      await sleep(500);
+    }
+    assert.equal(await pod.pid(), before);
   });
 
   test('kills a frozen mysqld when its Pod is stopped', async () => {

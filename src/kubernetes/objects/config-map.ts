@@ -10,6 +10,8 @@ export interface MemberPlace {
   readonly volume: string;
   /** Gone with the Pod: the socket. */
   readonly run: string;
+  /** The Secret of its certificate. */
+  readonly tls: string;
   readonly port: number;
   readonly adminPort: number;
 }
@@ -17,6 +19,7 @@ export interface MemberPlace {
 export const IN_POD: MemberPlace = {
   volume: '/var/lib/mysql',
   run: '/run/mysqld',
+  tls: '/etc/baton-tls',
   port: MYSQL_PORT,
   adminPort: ADMIN_PORT,
 };
@@ -41,6 +44,22 @@ const DEFAULTS: Readonly<Record<string, VariableValue>> = {
   max_connect_errors: 4_294_967_295,
 };
 
+/** Whom members trust, as a file of theirs. */
+export const trustedFile = ({ tls }: MemberPlace): string => `${tls}/ca.crt`;
+
+/** What a member shows and whom it trusts; as a donor's recipient, too. */
+function tlsSettings(place: MemberPlace): Record<string, VariableValue> {
+  const [ca, certificate, key] = [trustedFile(place), `${place.tls}/tls.crt`, `${place.tls}/tls.key`];
+  return {
+    ssl_ca: ca,
+    ssl_cert: certificate,
+    ssl_key: key,
+    loose_clone_ssl_ca: ca,
+    loose_clone_ssl_cert: certificate,
+    loose_clone_ssl_key: key,
+  };
+}
+
 /** What is each member's own, so that member.sh says it when it starts mysqld. */
 const OWN = /^(server_id|report_host|admin_address) = .*\n/gm;
 
@@ -58,7 +77,7 @@ export function memberConfig({ spec }: MySQLCluster, place: MemberPlace): string
     powerLoss: spec.durability.powerLoss,
     // Later than the controller's own judgement, which goes by heartbeats: a receiver that reads is quickly sealed.
     replicaNetTimeoutSeconds: Math.max(2, Math.ceil(3 * spec.detection.timeoutSeconds)),
-    settings: [DEFAULTS, spec.mysql.config],
+    settings: [DEFAULTS, spec.mysql.config, tlsSettings(place)],
   });
   return text.replace(OWN, '');
 }

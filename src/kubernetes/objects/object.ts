@@ -52,6 +52,10 @@ export const namesOf = ({ metadata: { name } }: Named) => ({
   credentials: `${name}-credentials`,
   /** Passwords of Baton's own accounts. */
   internal: `${name}-internal`,
+  /** The cluster's own authority, with its key: for the operator alone. */
+  authority: `${name}-ca`,
+  /** What members show, and whom they trust. */
+  tls: `${name}-tls`,
   pod: (ordinal: number) => `${name}-${ordinal}`,
   claim: (ordinal: number) => `data-${name}-${ordinal}`,
 });

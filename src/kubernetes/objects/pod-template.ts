@@ -88,6 +88,7 @@ function podSpec(cluster: MySQLCluster): PodTemplate['spec'] {
           items: ['accounts.sql', 'client.cnf'].map((key) => ({ key, path: key })),
         },
       },
+      { name: 'tls', secret: { secretName: names.tls, defaultMode: 0o440 } },
       {
         name: 'orders',
         downwardAPI: {
@@ -141,6 +142,7 @@ function container(cluster: MySQLCluster): Part {
       { name: 'tmp', mountPath: '/tmp' },
       { name: 'config', mountPath: '/etc/baton', readOnly: true },
       { name: 'internal', mountPath: '/etc/baton-internal', readOnly: true },
+      { name: 'tls', mountPath: IN_POD.tls, readOnly: true },
       { name: 'orders', mountPath: '/etc/baton-orders', readOnly: true },
     ],
   };

@@ -1,6 +1,8 @@
 import { CONTROLLER_USER } from '../../mysql/names.ts';
 import { initialSql, type Passwords } from '../../mysql/accounts.ts';
 import type { MySQLCluster } from '../../spec/resource.ts';
+import type { KeyPair } from '../certificates.ts';
+import type { TlsNow } from '../tls.ts';
 import { metaOf, namesOf, type KubernetesObject, type Ownership } from './object.ts';
 
 /** Baton's own passwords, and those that people use, from one Secret or two. */
@@ -46,6 +48,24 @@ export function internalSecret(cluster: MySQLCluster, passwords: Passwords, owne
     'client.cnf': `[client]\nuser=${CONTROLLER_USER}\npassword="${passwords.controller}"\n`,
   });
 }
+
+/** When what members show or trust was last changed, in milliseconds since 1970. */
+export const TLS_CHANGED_ANNOTATION = 'baton.dev/changed';
+
+/** In the shape that Kubernetes knows, and cert-manager makes. */
+export function tlsSecret(cluster: MySQLCluster, now: TlsNow, ownership: Ownership): KubernetesObject {
+  const secret = opaque(cluster, namesOf(cluster).tls, ownership, {
+    'ca.crt': now.ca,
+    'tls.crt': now.certificate,
+    'tls.key': now.key,
+  });
+  const annotations = { [TLS_CHANGED_ANNOTATION]: String(now.changedMs) };
+  return { ...secret, type: 'kubernetes.io/tls', metadata: { ...secret.metadata, annotations } };
+}
+
+/** The cluster's own authority. */
+export const authoritySecret = (cluster: MySQLCluster, authority: KeyPair, ownership: Ownership): KubernetesObject =>
+  opaque(cluster, namesOf(cluster).authority, ownership, { 'ca.crt': authority.certificate, 'ca.key': authority.key });
 
 /**
  * The passwords that Secrets hold: those for people from theirs first. `generate` makes what is in neither; it is kept in

@@ -13,6 +13,7 @@ volume=${BATON_VOLUME:-/var/lib/mysql}
 run=${BATON_RUN:-/run/mysqld}
 config=${BATON_CONFIG:-/etc/baton}
 internal=${BATON_INTERNAL:-/etc/baton-internal}
+tls=${BATON_TLS:-/etc/baton-tls}
 orders=${BATON_ORDERS:-/etc/baton-orders/orders}
 termination=${BATON_TERMINATION:-/dev/termination-log}
 data=$volume/data
@@ -134,6 +135,7 @@ failed_starts=0  # in a row
 failures=0       # ends in a row that came soon
 retry_at=0       # not before, ms since 1970
 ticks=0
+shown=           # the certificates that mysqld has read
 
 run() {
   # mysqld dies with process 1, so that goes on whatever fails; each failure that matters is looked at.
@@ -152,8 +154,26 @@ run() {
 }
 
 tick() { # about 100 ms; shows now and then that this goes round
-  ((ticks++ % 50 != 0)) || : >"$run/alive"
+  if ((ticks++ % 50 == 0)); then
+    : >"$run/alive"
+    renew_tls
+  fi
   read -rt 0.1 -u "$ticker" || true
+}
+
+# A certificate that was renewed on the disk is read again, when asked for; connections stay.
+renew_tls() {
+  [[ -n $pid && -n $shown ]] || return
+  certificates
+  [[ $found != "$shown" ]] || return
+  [[ -n $(ask 2 "$socket" 'ALTER INSTANCE RELOAD TLS; SELECT 1') ]] || return
+  log 'its certificate has changed: it shows the new one'
+  shown=$found
+}
+
+certificates() { # sets found
+  found=
+  [[ ! -r $tls/tls.crt || ! -r $tls/ca.crt ]] || found="$(<"$tls/ca.crt") $(<"$tls/tls.crt")"
 }
 
 start() {
@@ -170,6 +190,8 @@ start() {
   server_id "$uuid"
   # mysqld would take a dead process's lock file for a living one's.
   rm -f "$socket" "$socket.lock"
+  certificates
+  shown=$found
   now_ms
   began=$now
   # CLONE ends in a restart, which mysqld leaves to its parent if it knows that it has one.

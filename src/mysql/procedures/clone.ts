@@ -21,7 +21,8 @@ export async function clone(session: Session, donor: Source, password: string, s
   await session.query('SET GLOBAL super_read_only = OFF', [], signal);
   try {
     await session.query(
-      `CLONE INSTANCE FROM '${CLONE_USER}'@?:${Math.trunc(donor.port)} IDENTIFIED BY ?`,
+      // Whose certificate is trusted is in clone_ssl_ca, in my.cnf.
+      `CLONE INSTANCE FROM '${CLONE_USER}'@?:${Math.trunc(donor.port)} IDENTIFIED BY ?${donor.ca === undefined ? '' : ' REQUIRE SSL'}`,
       [donor.host, password],
       signal,
     );

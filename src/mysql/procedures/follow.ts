@@ -8,6 +8,8 @@ import { startReplica } from './start.ts';
 export interface Source {
   readonly host: string;
   readonly port: number;
+  /** A file on the replica: whom it trusts to have signed the source's certificate. Left out: no TLS. */
+  readonly ca?: string;
 }
 
 /**
@@ -26,8 +28,15 @@ export async function turn(
   await session.query(
     'CHANGE REPLICATION SOURCE TO SOURCE_HOST = ?, SOURCE_PORT = ?, SOURCE_USER = ?, SOURCE_PASSWORD = ?, ' +
       'SOURCE_AUTO_POSITION = 1, GET_SOURCE_PUBLIC_KEY = 1, SOURCE_CONNECT_RETRY = 1, SOURCE_RETRY_COUNT = 4294967295, ' +
-      'SOURCE_HEARTBEAT_PERIOD = ?',
-    [source.host, source.port, replicationUser(ordinal), password, heartbeatSeconds],
+      `SOURCE_HEARTBEAT_PERIOD = ?${source.ca === undefined ? '' : ', SOURCE_SSL = 1, SOURCE_SSL_CA = ?'}`,
+    [
+      source.host,
+      source.port,
+      replicationUser(ordinal),
+      password,
+      heartbeatSeconds,
+      ...(source.ca === undefined ? [] : [source.ca]),
+    ],
     signal,
   );
 }
@@ -63,8 +72,8 @@ export async function follow(
 async function isTurnedTo(session: Session, ordinal: number, source: Source, signal: AbortSignal): Promise<boolean> {
   const [row] = await session.query(
     `SELECT HOST AS host, PORT AS port, USER AS user
-       FROM performance_schema.replication_connection_configuration WHERE CHANNEL_NAME = ''`,
-    [],
+       FROM performance_schema.replication_connection_configuration WHERE CHANNEL_NAME = '' AND SSL_CA_FILE = ?`,
+    [source.ca ?? ''],
     signal,
   );
   const { host, port } = source;
