@@ -48,6 +48,11 @@ export function attached(server: ServerView, primary: MemberView, primaryUuid: s
   return follows(server, primary) && server.replica?.receiver === 'on' && server.replica.sourceUuid === primaryUuid;
 }
 
+/** Attached, and able to: with a full disk a receiver stays connected and waits for room, acknowledging nothing. */
+export function acknowledges({ member, server }: Answering, primary: Answering): boolean {
+  return member.disk === null && attached(server, primary.member, primary.server.serverUuid);
+}
+
 /** Its source answers it, and says that its account is locked (ER_ACCOUNT_HAS_BEEN_LOCKED). */
 export function isLockedOut({ replica }: ServerView): boolean {
   return replica?.receiver === 'connecting' && replica.receiverError.startsWith('3118');

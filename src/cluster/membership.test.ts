@@ -155,6 +155,14 @@ describe('an acker leaves S', () => {
     }
   });
 
+  it('when its disk is full: it stays attached, and acknowledges nothing', () => {
+    const full = replica(2, '0:1-100', {}, { disk: 'disk full' });
+    assert.deepEqual(act(decideLast(lasting(view([full]), 1000)), 'lock-out', 0)?.ordinals, [2]);
+    const all = [primary(0, {}, { disk: 'disk full' }), replica(1, '0:1-100', {}, { disk: 'disk full' }), full];
+    assert.equal(act(decideLast(lasting(view(all), 1000)), 'lock-out', 0), undefined, 'unless all have that one disk');
+    assert.equal(decide(view([full], only1)).record, null, 'and does not come back before there is room');
+  });
+
   it('never below k', () => {
     const one = view([primary(0), gone(1), gone(2)], only1);
     assert.deepEqual(

@@ -3,6 +3,7 @@
  * first, then recorded; one thing at a time.
  */
 import {
+  acknowledges,
   ackerOf,
   applierBroken,
   attached,
@@ -38,7 +39,7 @@ function admissible(plan: Plan, one: Answering, primary: Answering): boolean {
   const { member, server } = one;
   if (member.ordinal === primary.member.ordinal || !plan.wanted(member.ordinal)) return false;
   if (server.access !== 'closed' || server.source.enabled || member.busy !== null) return false;
-  if (foreign(plan, one) || applierBroken(server)) return false;
+  if (foreign(plan, one) || applierBroken(server) || member.disk !== null) return false;
   if (followsAnother(one, primary)) return false;
   if (!errantRows(server, primary.server).isEmpty || lacksPurged(server, primary.server)) return false;
   if (awaitsClone(one, primary)) return false;
@@ -127,7 +128,7 @@ function inSync(plan: Plan, primary: Answering): Answering[] {
       (one) =>
         plan.wanted(one.member.ordinal) &&
         ackerOf(one, plan.record, plan.view) !== null &&
-        attached(one.server, primary.member, primary.server.serverUuid) &&
+        acknowledges(one, primary) &&
         !applierBroken(one.server) &&
         errantRows(one.server, primary.server).isEmpty &&
         primary.server.executed.subtract(rowsOf(one.server)).count <= CAUGHT_UP,
@@ -219,7 +220,7 @@ function leaving(plan: Plan, primary: Answering): Acker | null {
 function canBeSpared(plan: Plan, acker: Acker, primary: Answering): boolean {
   const acknowledging = plan
     .answering()
-    .filter((one) => attached(one.server, primary.member, primary.server.serverUuid))
+    .filter((one) => acknowledges(one, primary))
     .map((one) => ackerOf(one, plan.record, plan.view));
   const others = acknowledging.filter((one) => one !== null && one !== acker);
   return !acknowledging.includes(acker) || others.length >= plan.record.required;
@@ -236,7 +237,9 @@ function unfit(plan: Plan, acker: Acker, primary: Answering): number {
   if (!plan.wanted(acker.ordinal)) return 2;
   if (server !== null && (applierBroken(server) || lacksPurged(server, primary.server))) return 4;
   if (server !== null && !errantRows(server, primary.server).isEmpty) return 4;
-  if (server !== null && attached(server, primary.member, primary.server.serverUuid)) return 0;
+  // Where the primary can't write either, it is the disk of all of them.
+  const full = member.disk !== null && primary.member.disk === null;
+  if (server !== null && !full && attached(server, primary.member, primary.server.serverUuid)) return 0;
   if (primary.server.access !== 'open') return 0;
   // One that may not log in yet can't be attached; one that was locked out for being away goes on leaving, unless it is
   // back and only the lock keeps it out: it may be the one that writes, and the barrier for its leaving, wait for.

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { decide } from './decide.ts';
+import { NO_MEMORY } from './decision.ts';
 import {
   acker,
   act,
@@ -47,6 +48,7 @@ describe('a primary that serves', () => {
 
 describe('commits that wait', () => {
   const waiting = (over: ServerOver['source'] = {}) => primary(0, { source: { waiting: 2, ...over } });
+  const knocking = (ordinal: number) => replica(ordinal, '0:1-100', { replica: { receiver: 'connecting' } });
 
   it('for no ack that may come are blocked, which is said after half a second', () => {
     const one = view([waiting(), gone(1), gone(2)]);
@@ -73,6 +75,33 @@ describe('commits that wait', () => {
     );
   });
 
+  it('ever more rarely, for each such write waits in a session of its own', () => {
+    const begun: number[] = [];
+    let one = view([waiting()]);
+    let memory = NO_MEMORY;
+    for (let ms = 0; ms < 60_000; ms += 100) {
+      const decision = decide({ ...one, nowMs: LATER_MS + ms }, memory);
+      ({ memory } = decision);
+      const release = act(decision, 'barrier', 0);
+      if (release === undefined) continue;
+      begun.push(ms);
+      one = { ...one, barrier: { purpose: release.purpose, state: 'pending', sinceMs: LATER_MS + ms } };
+    }
+    assert.equal(begun[0], 300);
+    assert.ok(begun.length >= 5 && begun.length <= 8, begun.join(', '));
+  });
+
+  it('are not, for an acker that is attached and whose disk is full: it acknowledges nothing', () => {
+    const full = replica(1, '0:1-100', {}, { disk: 'disk full' });
+    const one = view([waiting(), full, gone(2)]);
+    const decision = decideLast(lasting(one, 500));
+    assert.equal(act(decision, 'barrier', 0), undefined);
+    assert.equal(decision.state, 'blocked');
+    // Its acknowledgement would be all that an account statement waits for, which lets nobody else in.
+    const at = (ms: number): View => ({ ...view([waiting(), full, knocking(2)]), nowMs: LATER_MS + ms });
+    assert.ok(act(decideLast([at(0), at(2000), at(4000)]), 'kill', 0));
+  });
+
   it('and go on are left alone', () => {
     const views = [0, 200, 400, 600, 800].map((ms): View => ({
       ...view([primary(0, { executed: rows(`0:1-${1000 + ms}`), source: { waiting: 2 } })]),
@@ -84,8 +113,6 @@ describe('commits that wait', () => {
         [],
       );
   });
-
-  const knocking = (ordinal: number) => replica(ordinal, '0:1-100', { replica: { receiver: 'connecting' } });
 
   it('wedge-account-statement: while enough ackers knock in vain, are ended by SIGKILL', () => {
     const one = view([waiting(), knocking(1), gone(2)]);

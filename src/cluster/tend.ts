@@ -1,5 +1,5 @@
 /** A primary that is open: keep its replicas, its ackers and its endpoints right. */
-import { ackerOf, attached, follows, names } from './assess.ts';
+import { acknowledges, ackerOf, follows, names } from './assess.ts';
 import { join, stillReadable } from './joining.ts';
 import { admit, shape } from './membership.ts';
 import type { Answering, Plan } from './plan.ts';
@@ -11,7 +11,7 @@ import { beginSwitchover, continueSwitchover } from './switch-over.ts';
 const LOST_ACK_MS = 300;
 /** After an opening everybody waits, and MySQL hears a newly attached acker up to a second late; a write of ours wakes it. */
 const LATE_ACK_MS = 60;
-/** Between one write that releases others and the next. */
+/** Between one write that releases others and the next, at first. */
 const RELEASE_AGAIN_MS = 1000;
 /** Commits that make no progress for so long are worth a word. */
 const BLOCKED_MS = 500;
@@ -118,14 +118,14 @@ function judgeState(plan: Plan, primary: Answering, readable: readonly number[])
 
 /** Commits that wait: released if an ack was lost, killed if nobody can attach any more, else told for whom. */
 function watchWaiters(plan: Plan, primary: Extract<Verdict, { kind: 'serving' | 'opening' }>): boolean {
-  const { member, server } = primary;
+  const { server } = primary;
   const { record } = plan;
   if (server.source.waiting === 0) return false;
   const stillMs = plan.lasting(`waiting at ${server.executed.toString()}`);
   const here = plan.answering().filter((one) => ackerOf(one, record, plan.view) !== null);
-  const able = here.filter((one) => attached(one.server, member, server.serverUuid));
+  const able = here.filter((one) => acknowledges(one, primary));
   if (able.length >= record.required) {
-    if (stillMs >= (primary.kind === 'opening' ? LATE_ACK_MS : LOST_ACK_MS)) release(plan, primary);
+    if (stillMs >= (primary.kind === 'opening' ? LATE_ACK_MS : LOST_ACK_MS)) release(plan, primary, stillMs);
     return false;
   }
   // Every commit waits for a moment, and an acker that was restarted takes one to attach again.
@@ -142,10 +142,11 @@ function watchWaiters(plan: Plan, primary: Extract<Verdict, { kind: 'serving' | 
  * A small write of ours is acknowledged, and with it all that waits before it: another write of ours, too, whose own
  * acknowledgement was lost, or went to a replica that passed it on.
  */
-function release(plan: Plan, { member, server }: Answering): void {
+function release(plan: Plan, { member, server }: Answering, stillMs: number): void {
   const { barrier, nowMs } = plan.view;
   plan.soon(100);
-  if (barrier?.state === 'pending' && nowMs - barrier.sinceMs < RELEASE_AGAIN_MS) return;
+  // Ever more rarely: each waits in a session of its own for as long as nothing is acknowledged.
+  if (barrier?.state === 'pending' && nowMs - barrier.sinceMs < Math.max(RELEASE_AGAIN_MS, stillMs / 2)) return;
   plan.act(member, { kind: 'barrier', purpose: 'release' }, `release after ${server.executed.toString()}`);
 }
 
