@@ -4,7 +4,7 @@ import { describe, it, type TestContext } from 'node:test';
 import type { Decision, MemberAct } from '../cluster/decision.ts';
 import type { ClusterRecord } from '../cluster/record.ts';
 import type { Contact, HostView, MemberView, ProcessId, View, Wanted } from '../cluster/view.ts';
-import { acker, gone, pid, primary, record, replica, sealed, silent, wanted } from '../cluster/view-fixture.ts';
+import { acker, answering, gone, pid, primary, record, replica, sealed, silent, wanted } from '../cluster/view-fixture.ts';
 import { Loop } from './loop.ts';
 import type { Clock, EndpointTarget, JournalEntry, MemberHosts, MemberLink, Ports, RecordStore } from './port.ts';
 import { SupersededError } from './superseded.ts';
@@ -645,6 +645,36 @@ describe('a look', () => {
     const from = one.views.length;
     await one.clock.advance(1000);
     assert.ok(one.views.length - from >= 3);
+  });
+
+  it('counts for nothing if the process stood still meanwhile: it looks again', async (t) => {
+    const one = await stage(t);
+    const decided = one.views.length;
+    one.onLook = (ordinal) => {
+      if (ordinal !== 0) return;
+      // It slept through this, and what it is about to see was so before.
+      one.onLook = null;
+      one.clock.now += 9000;
+      one.show(answering(0, '', { serverUuid: 'another' }));
+    };
+    one.change();
+    await one.clock.advance(0);
+    const said = one.views.slice(decided).map(({ view }) => view.members[0]?.contact);
+    assert.ok(said.length > 0);
+    for (const contact of said) assert.equal(contact?.kind === 'answers' && contact.server.serverUuid, 'another');
+  });
+
+  it('counts all the same where it always takes that long', async (t) => {
+    const one = await stage(t);
+    let looks = 0;
+    one.onLook = () => {
+      if (looks++ < 30) one.clock.now += 1000;
+    };
+    const [decided, since] = [one.views.length, one.clock.now];
+    one.change();
+    await one.clock.advance(0);
+    const first = one.views[decided]?.view.nowMs ?? Infinity;
+    assert.ok(first - since < 20_000, `it decided after ${first - since} ms`);
   });
 
   it('shows a member that the resource asks for before the platform knows it', async (t) => {

@@ -35,6 +35,10 @@ export interface LoopOptions extends Ports {
 /** A member that answers is waited for so long; one that did not the last time, hardly at all. */
 const ANSWER_MS = 250;
 const SILENT_MS = 5;
+/** A look that took longer than all waiting in it was interrupted: the process stood still, and what it saw is long past. */
+const STALE_MS = 2 * ANSWER_MS + 500;
+/** On a machine that is that slow all the time, something is decided all the same. */
+const LOOKS_AGAIN = 3;
 /** Acts are over by then, one way or the other; a clone or a rebuild takes as long as it takes. */
 const ACT_MS = 10_000;
 const LONG_ACTS: ReadonlySet<Act['kind']> = new Set(['clone', 'rebuild', 'start', 'retire', 'restart', 'drop-aside']);
@@ -166,7 +170,7 @@ export class Loop {
 
   async #turn(signal: AbortSignal): Promise<void> {
     this.#woken = false;
-    let view = await this.#observe();
+    let view = await this.#fresh();
     // What was seen holds for the new record as well: what follows from it need not be seen again first.
     for (let writes = 0; writes < WRITES_PER_LOOK && (await this.#step(view, signal)) === 'recorded'; writes++) {
       view = { ...view, record: this.#record(), barrier: this.#barrier };
@@ -204,6 +208,15 @@ export class Loop {
     if (outcome === null || outcome.id !== this.#switchover?.id) return;
     this.#answered = outcome;
     this.#switchover = null;
+  }
+
+  async #fresh(): Promise<View> {
+    const { clock } = this.#options;
+    for (let again = 0; ; again++) {
+      const sinceMs = clock.nowMs();
+      const view = await this.#observe();
+      if (view.nowMs - sinceMs <= STALE_MS || again === LOOKS_AGAIN) return view;
+    }
   }
 
   /** Replicas first, the primary after them: its history is read after their rows (invariant 8). */
