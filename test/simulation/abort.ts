@@ -21,6 +21,12 @@ export class PlainSignal {
     if (at >= 0) this.#listeners.splice(at, 1);
   }
 
+  /** Its time is over: what waits for it goes on. */
+  end(time: { promised(): void }): void {
+    if (this.isAwaited) time.promised();
+    this.abort();
+  }
+
   abort(): void {
     if (this.aborted) return;
     this.aborted = true;

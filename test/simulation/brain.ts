@@ -36,7 +36,7 @@ export class Brain {
       endpoints: new SimulatedEndpoints(world.addresses, world, this.process),
       journal: {
         write: ({ kind, text, ms, term }) => {
-          world.trace(`${name}/${term} ${kind}: ${text}${ms === undefined ? '' : ` (${ms} ms)`}`);
+          if (world.traced) world.trace(`${name}/${term} ${kind}: ${text}${ms === undefined ? '' : ` (${ms} ms)`}`);
           world.onNoted(kind, text);
         },
       },

@@ -15,6 +15,9 @@ export interface ClientOptions {
 /** It gives an answer so long before it starts anew. */
 const PATIENCE_MS = 8000;
 const PORT = 3306;
+/** Where nothing has begun or ended for so long, there is less to be found: they write less. */
+const CALM_MS = 6000;
+const AT_LEISURE = 4;
 /** How often it reads before it writes, and afterwards. */
 const READS = 0.25;
 
@@ -47,7 +50,8 @@ export class Client {
   async #live(): Promise<void> {
     const { world, thinkMs } = this.#options;
     while (!this.#stopped) {
-      await this.#sleep(world.clientRandom.between(0.2, 1.8) * thinkMs);
+      const calm = world.time.nowMs - world.disturbedMs > CALM_MS;
+      await this.#sleep(world.clientRandom.between(0.2, 1.8) * thinkMs * (calm ? AT_LEISURE : 1));
       const at = this.#session === null ? await this.#connect() : this.at;
       if (at === null || this.#session === null) continue;
       await this.#write(this.#session);

@@ -5,6 +5,8 @@ export class Gtids {
   /** By server_uuid, ascending edges: at an even index a run begins, at the odd one after it, it has ended. */
   readonly #runs = new Map<string, number[]>();
   #text: string | null = '';
+  /** What of the text is the same as before: the runs of servers that did not write since. */
+  readonly #texts = new Map<string, string>();
 
   /** Reads what `toString` prints. */
   static parse(text: string): Gtids {
@@ -25,6 +27,7 @@ export class Gtids {
 
   #addRun(uuid: string, from: number, to: number): void {
     this.#text = null;
+    this.#texts.delete(uuid);
     const runs = this.#runs.get(uuid);
     if (runs === undefined) {
       this.#runs.set(uuid, [from, to]);
@@ -92,20 +95,21 @@ export class Gtids {
   copy(): Gtids {
     const copy = new Gtids();
     for (const [uuid, runs] of this.#runs) copy.#runs.set(uuid, [...runs]);
+    for (const [uuid, text] of this.#texts) copy.#texts.set(uuid, text);
     copy.#text = this.#text;
     return copy;
   }
 
   clear(): void {
     this.#runs.clear();
+    this.#texts.clear();
     this.#text = '';
   }
 
   toString(): string {
-    return (this.#text ??= [...this.#runs]
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([uuid, runs]) => uuid + printRuns(runs))
-      .join(','));
+    if (this.#text !== null) return this.#text;
+    for (const [uuid, runs] of this.#runs) if (!this.#texts.has(uuid)) this.#texts.set(uuid, uuid + printRuns(runs));
+    return (this.#text = [...this.#texts.values()].sort().join(','));
   }
 }
 

@@ -37,7 +37,9 @@ export class Member {
   readonly #options: MemberOptions;
   data: Data | null = null;
   server: Server | null = null;
-  asides: Aside[] = [];
+  asides: readonly Aside[] = [];
+  /** What is set aside, all in all; worked out once. */
+  #asideView: SetAside | null = null;
   wanted = false;
   /** What keeps it from being started: a fault that holds it down, a machine without power. */
   heldDown = 0;
@@ -59,12 +61,13 @@ export class Member {
   }
 
   view(): HostView {
-    const aside = this.asides.length === 0 ? null : this.#aside();
+    if (this.asides.length === 0) this.#asideView = null;
+    else this.#asideView ??= this.#aside();
     return {
       ordinal: this.ordinal,
       process: this.#processView(),
       bootId: this.bootId,
-      aside,
+      aside: this.#asideView,
       trouble: null,
       disk: null,
       host: this.host,
@@ -200,8 +203,10 @@ export class Member {
       const rows = rowsIn(this.data).toString();
       const held = new Gtids();
       for (const { data } of this.asides) held.addAll(rowsIn(data));
-      if (!held.contains(rowsIn(this.data)))
-        this.asides.push({ serverUuid: this.data.serverUuid, rows, data: this.data });
+      if (!held.contains(rowsIn(this.data))) {
+        this.asides = [...this.asides, { serverUuid: this.data.serverUuid, rows, data: this.data }];
+        this.#asideView = null;
+      }
     }
     this.data = null;
     this.#options.onLost(this);

@@ -89,7 +89,7 @@ export class Network {
   readonly time: VirtualTime;
   readonly #random: Random;
   readonly #machines: Machine[] = [];
-  readonly #links: Link[] = [];
+  readonly #links: (Link | undefined)[] = Array.from({ length: PLACES * PLACES });
 
   constructor(time: VirtualTime, random: Random) {
     this.time = time;

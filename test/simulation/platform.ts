@@ -15,12 +15,12 @@ import type { Random } from './random.ts';
 import type { VirtualTime } from './virtual-time.ts';
 import type { World } from './world.ts';
 
-/** Most deadlines pass unnoticed: nobody waits for them any more. */
+/** Most deadlines pass unnoticed: nobody waits for them any more. So those of about the same moment are one event. */
 export function deadline(time: VirtualTime, process: Process, ms: number): AbortSignal {
   const signal = new PlainSignal();
-  process.after(ms, () => {
-    if (signal.isAwaited) time.promised();
-    signal.abort();
+  time.about(ms, () => {
+    if (signal.isAwaited) process.do(() => signal.end(time));
+    else signal.aborted = true;
   });
   return signal as unknown as AbortSignal;
 }

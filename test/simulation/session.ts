@@ -12,12 +12,13 @@ export class SimulatedSession {
   readonly #connection: Connection;
   readonly #broken: ((error: Error) => void)[] = [];
   #session: ServerSession | null = null;
-  #over: Error | null = null;
+  /** Why it is over. */
+  #over: string | null = null;
 
   private constructor(world: World, connection: Connection) {
     this.#world = world;
     this.#connection = connection;
-    connection.onLost = (why) => this.#end(new SessionBrokenError(why));
+    connection.onLost = (why) => this.#end(why);
   }
 
   static open(world: World, from: Process, target: Target, signal: AbortSignal): Promise<SimulatedSession> {
@@ -76,15 +77,15 @@ export class SimulatedSession {
 
   onBroken(listener: (error: Error) => void): void {
     if (this.#over === null) this.#broken.push(listener);
-    else listener(this.#over);
+    else listener(new SessionBrokenError(this.#over));
   }
 
   query(sql: string, values: readonly SqlValue[], signal: AbortSignal): Promise<readonly Row[]> {
     return new Promise((resolve, reject) => {
       const session = this.#session;
-      if (this.#over !== null || session === null) return reject(this.#over ?? new SessionBrokenError('not open'));
+      if (this.#over !== null || session === null) return reject(new SessionBrokenError(this.#over ?? 'not open'));
       if (signal.aborted) {
-        this.#end(new SessionBrokenError('given up'));
+        this.#end('given up');
         return reject(new SessionBrokenError('given up'));
       }
       const settle = (finish: () => void): void => {
@@ -94,7 +95,7 @@ export class SimulatedSession {
         this.#world.time.promised();
         finish();
       };
-      const giveUp = (): void => this.#end(new SessionBrokenError('no answer in time'));
+      const giveUp = (): void => this.#end('no answer in time');
       const onOver = (error: Error): void => settle(() => reject(error));
       signal.addEventListener('abort', giveUp, { once: true });
       this.#broken.push(onOver);
@@ -114,14 +115,16 @@ export class SimulatedSession {
   }
 
   destroy(): void {
-    this.#end(new SessionBrokenError('closed'));
+    this.#end('closed');
   }
 
-  #end(error: Error): void {
+  #end(why: string): void {
     if (this.#over !== null) return;
-    this.#over = error;
+    this.#over = why;
     this.#connection.closeByClient();
     this.#world.time.promised();
+    if (this.#broken.length === 0) return;
+    const error = new SessionBrokenError(why);
     for (const listener of this.#broken.splice(0)) listener(error);
   }
 }

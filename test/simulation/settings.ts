@@ -10,7 +10,17 @@ export interface SettingsOptions {
   readonly netTimeoutMs: number;
 }
 
-export function startSettings({ ordinal, serverId, powerLoss, netTimeoutMs }: SettingsOptions): Settings {
+/** What differs from member to member, nothing here depends on. */
+const known = new Map<string, Settings>();
+
+export function startSettings(options: SettingsOptions): Settings {
+  const key = `${options.powerLoss} ${options.netTimeoutMs}`;
+  let settings = known.get(key);
+  if (settings === undefined) known.set(key, (settings = read(options)));
+  return settings;
+}
+
+function read({ ordinal, serverId, powerLoss, netTimeoutMs }: SettingsOptions): Settings {
   const text = configFile({
     ordinal,
     serverId,

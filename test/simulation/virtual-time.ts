@@ -3,6 +3,9 @@
  * whose continuations all run before the next event, so one order of events gives one history.
  */
 
+/** How far apart the moments of `about` are. */
+const ABOUT_MS = 10;
+
 export interface Timer {
   readonly atMs: number;
   readonly order: number;
@@ -14,6 +17,7 @@ export class VirtualTime {
   events = 0;
   readonly #heap: Timer[] = [];
   #order = 0;
+  readonly #together = new Map<number, (() => void)[]>();
   #promised = false;
   #stopped = false;
 
@@ -22,6 +26,19 @@ export class VirtualTime {
     const timer = { atMs: this.nowMs + Math.max(0, ms), order: this.#order++, run };
     this.#push(timer);
     return timer;
+  }
+
+  /** Runs `run` after `ms` and a little more, together with others; it can't be called off. */
+  about(ms: number, run: () => void): void {
+    const atMs = (Math.floor((this.nowMs + ms) / ABOUT_MS) + 1) * ABOUT_MS;
+    const together = this.#together.get(atMs);
+    if (together !== undefined) return void together.push(run);
+    const runs = [run];
+    this.#together.set(atMs, runs);
+    this.after(atMs - this.nowMs, () => {
+      this.#together.delete(atMs);
+      for (const one of runs) one();
+    });
   }
 
   /** To be called by whatever settles a promise: what hangs on it has to run before time goes on. */

@@ -101,6 +101,11 @@ export class World implements Surroundings {
     return () => this.time.nowMs;
   }
 
+  /** Whether anybody reads the timeline. */
+  get traced(): boolean {
+    return this.#onTrace !== null;
+  }
+
   readonly trace = (text: string): void => {
     this.#onTrace?.(`${(this.time.nowMs / 1000).toFixed(3).padStart(9)}  ${text}`);
   };
@@ -220,9 +225,11 @@ export class World implements Surroundings {
   }
 }
 
+const SIMULATED = defaultCluster('simulated');
+
 /** What the resource says, through the product's own defaults. */
 function wantedFor(replicas: number, mode: DurabilityMode | null, powerLoss: boolean, version: string): Wanted {
-  const { metadata, spec, ...rest } = defaultCluster('simulated');
+  const { metadata, spec, ...rest } = SIMULATED;
   const durability = { ...spec.durability, powerLoss, mode: mode ?? undefined };
   return wantedBy({ ...rest, metadata, spec: { ...spec, replicas, durability } }, version);
 }

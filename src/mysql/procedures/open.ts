@@ -2,10 +2,11 @@
 import type { Session } from '../session.ts';
 import { StatementError } from '../session.ts';
 import { ProcedureRefusedError } from './refused.ts';
-import { refuseUnlessWaiting } from './required.ts';
+import { refuseUnlessWaiting, waitForEver } from './required.ts';
 
 /** In the very session that prepared it: a restart in between takes the session along. */
 export async function open(session: Session, required: number, signal: AbortSignal): Promise<void> {
+  await waitForEver(session, signal);
   await refuseUnlessWaiting(session, required, signal);
   await session.run(
     [

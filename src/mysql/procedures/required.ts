@@ -9,15 +9,20 @@ export async function setRequired(session: Session, required: number, signal: Ab
     await session.query('SET GLOBAL rpl_semi_sync_source_enabled = OFF', [], signal);
     return;
   }
+  await waitForEver(session, signal);
   await session.run(
     [
-      `SET GLOBAL rpl_semi_sync_source_timeout = ${LONGEST_TIMEOUT_MS}`,
       `SET GLOBAL rpl_semi_sync_source_wait_for_replica_count = ${Math.trunc(required)}`,
       'SET GLOBAL rpl_semi_sync_source_enabled = ON',
     ],
     signal,
   );
   await refuseUnlessWaiting(session, required, signal);
+}
+
+/** Somebody may have set it otherwise at any time. */
+export function waitForEver(session: Session, signal: AbortSignal): Promise<unknown> {
+  return session.query(`SET GLOBAL rpl_semi_sync_source_timeout = ${LONGEST_TIMEOUT_MS}`, [], signal);
 }
 
 /** Reads back what an acknowledged write rests on. */
