@@ -155,6 +155,14 @@ describe('record-missing: a record that is lost', () => {
     assert.equal(next?.floor, rows('0:1-100').toString());
   });
 
+  it('is made around a member that is to leave if nobody else has everything', () => {
+    const leaver = sealed(2, '0:1-101');
+    const decision = decide(view([answering(0), sealed(1), leaver], { record: unused, wanted: { replicas: 2 } }));
+    assert.deepEqual([decision.record?.next.primary?.ordinal, nextAckers(decision)], [2, [0, 1]]);
+    const equal = decide(view([answering(0), sealed(1), sealed(2)], { record: unused, wanted: { replicas: 2 } }));
+    assert.equal(equal.record?.next.primary?.ordinal, 0);
+  });
+
   it('does not choose between members of which each has something of its own', () => {
     const decision = decide(view([answering(0, '0:1-90'), sealed(1, '0:1-80,1:1'), sealed(2)], { record: unused }));
     assert.deepEqual([decision.state, decision.record], ['lost', null]);

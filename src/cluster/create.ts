@@ -126,9 +126,11 @@ function reopen(plan: Plan, here: readonly Answering[], known: Plan['record']): 
     member.busy === null && server.access === 'closed' && isSealed(server);
   if (!here.every(still)) return;
   const everything = here.reduce((sum, { server }) => sum.union(rowsOf(server)), GtidSet.EMPTY);
-  const candidates = here.filter(({ member }) => plan.wanted(member.ordinal));
-  const able = candidates.filter(({ server }) => rowsOf(server).contains(everything));
-  const primary = able.find(({ server }) => !hasUnapplied(server));
+  const wantedHere = here.filter(({ member }) => plan.wanted(member.ordinal));
+  // One that is to leave leads until it has handed over.
+  const able = here.filter(({ server }) => rowsOf(server).contains(everything));
+  const ready = able.filter(({ server }) => !hasUnapplied(server));
+  const primary = ready.find(({ member }) => plan.wanted(member.ordinal)) ?? ready[0];
   if (primary === undefined) {
     if (able.length > 0) {
       plan.reason = `${plan.reason}; ${names(able.map(({ member }) => member))} has everything, and is to apply what it received`;
@@ -137,7 +139,7 @@ function reopen(plan: Plan, here: readonly Answering[], known: Plan['record']): 
     plan.reason = `${plan.reason}; no member has all of ${everything.toString()}: say which one is right`;
     return;
   }
-  const ackers = candidates
+  const ackers = wantedHere
     .filter(
       (one) =>
         one !== primary &&
