@@ -121,6 +121,17 @@ describe('commits that wait', () => {
     assert.deepEqual(act(decideLast([at(0), at(2000), at(4000)]), 'kill', 0)?.process, pid(0));
   });
 
+  it('also where one that is attached does not suffice', () => {
+    const two = { record: { required: 2 }, wanted: { required: 2 } };
+    const one = view([waiting({ required: 2 }), knocking(2)], two);
+    const at = (ms: number): View => ({ ...one, nowMs: LATER_MS + ms });
+    assert.ok(act(decideLast([at(0), at(2000), at(4000)]), 'kill', 0));
+    // Lowered in the record, and it can't be told: what would tell it waits behind the commit.
+    const told = view([{ ...waiting({ required: 2 }), busy: 'set-required' }, knocking(2)]);
+    const later = (ms: number): View => ({ ...told, nowMs: LATER_MS + ms });
+    assert.ok(act(decideLast([later(0), later(2000), later(4000)]), 'kill', 0));
+  });
+
   it('and past a statement of the controller’s own that hangs behind them', () => {
     for (const busy of ['lock-out', 'unlock', 'configure']) {
       const hung = { ...waiting(), busy };

@@ -124,7 +124,9 @@ function watchWaiters(plan: Plan, primary: Extract<Verdict, { kind: 'serving' | 
   const stillMs = plan.lasting(`waiting at ${server.executed.toString()}`);
   const here = plan.answering().filter((one) => ackerOf(one, record, plan.view) !== null);
   const able = here.filter((one) => acknowledges(one, primary));
-  if (able.length >= record.required) {
+  // Told that fewer are enough, it may be unable to hear that: an account statement that waits keeps a SET waiting, too.
+  const needed = Math.max(record.required, server.source.enabled ? server.source.required : 0);
+  if (able.length >= needed) {
     if (stillMs >= (primary.kind === 'opening' ? LATE_ACK_MS : LOST_ACK_MS)) release(plan, primary, stillMs);
     return false;
   }
@@ -132,9 +134,9 @@ function watchWaiters(plan: Plan, primary: Extract<Verdict, { kind: 'serving' | 
   if (stillMs < BLOCKED_MS) return true;
   plan.state = 'blocked';
   plan.reason =
-    `${server.source.waiting} commits wait for ${record.required} acknowledgements of ${names(record.ackers)}; ` +
+    `${server.source.waiting} commits wait for ${needed} acknowledgements of ${names(record.ackers)}; ` +
     `${able.length} attached`;
-  stuck(plan, primary, here, stillMs);
+  stuck(plan, primary, here, needed - able.length, stillMs);
   return true;
 }
 
@@ -150,11 +152,11 @@ function release(plan: Plan, { member, server }: Answering, stillMs: number): vo
   plan.act(member, { kind: 'barrier', purpose: 'release' }, `release after ${server.executed.toString()}`);
 }
 
-/** Enough ackers are up and try to attach, and can't: the primary lets nobody in (an account statement that waits). */
-function stuck(plan: Plan, { member }: Answering, here: readonly Answering[], stillMs: number): void {
+/** As many ackers as lack are up and try to attach, and can't: the primary lets nobody in (an account statement that waits). */
+function stuck(plan: Plan, { member }: Answering, here: readonly Answering[], lacking: number, stillMs: number): void {
   const trying = here.filter((one) => follows(one.server, member) && one.server.replica?.receiver === 'connecting');
   const limitMs = Math.max(2000, 2 * plan.view.wanted.limits.detectionMs);
-  if (trying.length < plan.record.required) return;
+  if (trying.length < lacking) return;
   const knockingMs = plan.lasting('ackers knock in vain');
   if (Math.min(stillMs, knockingMs) < limitMs || member.process.kind !== 'running') return;
   plan.act(

@@ -308,7 +308,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'stuck-is-left-alone',
     rule: '5: a primary whose commits make no progress although enough ackers knock is killed (wedge-account-statement)',
     edits: [
-      cluster('tend', '  stuck(plan, primary, here, stillMs);\n', '  void stuck;\n'),
+      cluster('tend', '  stuck(plan, primary, here, needed - able.length, stillMs);\n', '  void stuck;\n'),
       cluster('primary', 'const mute = record.required > 0 &&', 'const mute = record.required > 99 &&'),
     ],
   },
