@@ -14,7 +14,7 @@ import type { MySQLCluster } from '../spec/resource.ts';
 import { isStatic } from '../spec/variables.ts';
 import type { Distribution } from './distribution.ts';
 import { writeFileDurably } from './durable-file.ts';
-import { Endpoint, type Backend } from './endpoint.ts';
+import { Endpoint, EndpointPortInUseError, type Backend } from './endpoint.ts';
 import { chooseFreePort, isPortFree } from './free-ports.ts';
 import { JournalFile } from './journal-file.ts';
 import { LocalMembers, type MemberLayout } from './members.ts';
@@ -36,6 +36,7 @@ export interface LocalClusterOptions {
 /** First choices for the two endpoints, as MySQL Router has them; the next free ones if they are taken. */
 const PRIMARY_PORT = 6446;
 const READ_PORT = 6447;
+const MOST_TRIES = 10;
 /** A pool that reads should not notice that a replica left for lagging. */
 const READ_GRACE_MS = 5000;
 
@@ -98,12 +99,11 @@ export class LocalCluster {
   static async open(options: LocalClusterOptions): Promise<LocalCluster> {
     const { resource, dataDir, stateDir, distribution, template } = options;
     await mkdir(stateDir, { recursive: true, mode: 0o700 });
-    const state = await loadState(stateDir, resource);
     const records = new RecordFiles(join(stateDir, 'record'));
     if ((await records.read()) === null) {
       await records.swap(0, newClusterRecord(randomUUID(), wantedBy(resource, distribution.version).mode));
     }
-    const endpoints = await LocalEndpoints.listen(resource, state.ports, options.log);
+    const { state, endpoints } = await listen(options);
     // What a member starts with is what is asked for at that moment.
     const asked = { resource };
     const members = await LocalMembers.open({
@@ -232,19 +232,34 @@ function staticLines(config: string): string {
   return lines.sort().join('\n');
 }
 
-async function loadState(stateDir: string, resource: MySQLCluster): Promise<State> {
+/** The endpoints at the ports that are kept, asked for, or free; kept from then on, with the passwords. */
+async function listen({
+  stateDir,
+  resource,
+  log,
+}: LocalClusterOptions): Promise<{ state: State; endpoints: LocalEndpoints }> {
   const file = join(stateDir, 'secrets.json');
   const known = await readFile(file, 'utf8').catch(() => null);
   const before = known === null ? null : (JSON.parse(known) as State);
   const { primary, read } = resource.spec.endpoints;
   const taken = await portsOfOthers(stateDir);
-  const primaryPort = primary.port ?? before?.ports.primary ?? (await freePort(PRIMARY_PORT, taken));
-  taken.add(primaryPort);
-  const readPort = read.port ?? before?.ports.read ?? (await freePort(READ_PORT, taken));
-  const state = { passwords: before?.passwords ?? newPasswords(), ports: { primary: primaryPort, read: readPort } };
-  const text = JSON.stringify(state);
-  if (text !== known) await writeFileDurably(file, text);
-  return state;
+  for (let tries = 1; ; tries++) {
+    const primaryPort = primary.port ?? before?.ports.primary ?? (await freePort(PRIMARY_PORT, taken));
+    const others = new Set([...taken, primaryPort]);
+    const readPort = read.port ?? before?.ports.read ?? (await freePort(READ_PORT, others));
+    const state = { passwords: before?.passwords ?? newPasswords(), ports: { primary: primaryPort, read: readPort } };
+    try {
+      const endpoints = await LocalEndpoints.listen(resource, state.ports, log);
+      const text = JSON.stringify(state);
+      if (text !== known) await writeFileDurably(file, text);
+      return { state, endpoints };
+    } catch (error) {
+      // It was free a moment ago: somebody else came up at the same time.
+      const given = before !== null || !(error instanceof EndpointPortInUseError);
+      if (given || error.port === primary.port || error.port === read.port || tries === MOST_TRIES) throw error;
+      taken.add(error.port);
+    }
+  }
 }
 
 function newPasswords(): Passwords {
