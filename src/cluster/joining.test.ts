@@ -203,6 +203,14 @@ describe('a member that needs more than binlogs', () => {
     assert.equal(act(decideLast([at(0, 5), at(30_000, 6), at(61_000, 7)]), 'kill', 2), undefined);
   });
 
+  it('a donor whose applier and whose clone wait for each other is killed, and not one that they hold up for a moment', () => {
+    const held = (received: string): View => view([replica(1, received, { replica: { heldByClone: true } })]);
+    assert.deepEqual(acts(decideLast(lasting(held('0:1-90'), 9_999))), []);
+    assert.deepEqual(act(decideLast(lasting(held('0:1-90'), 10_000)), 'kill', 1)?.process, pid(1));
+    const goesOn = [held('0:1-90'), { ...held('0:1-91'), nowMs: LATER_MS + 10_000 }];
+    assert.deepEqual(acts(decideLast(goesOn)), []);
+  });
+
   it('a primary where commits wait and go on is left alone', () => {
     const views = [0, 1000, 2000, 3000, 4000].map((ms) => ({
       ...view(

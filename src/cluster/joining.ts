@@ -22,6 +22,8 @@ const BROKEN_APPLIER_MS = 15_000;
 
 /** A clone is given up on stall, however long it takes otherwise. */
 const STALLED_CLONE_MS = 60_000;
+/** A donor's applier that a clone holds up goes on in a moment, or never. */
+const HELD_BY_CLONE_MS = 10_000;
 /** A primary where commits make no progress for so long is no donor as it is. */
 const BLOCKED_DONOR_MS = 2000;
 
@@ -120,6 +122,12 @@ function joinOne(plan: Plan, one: Answering, primary: Answering): void {
     plan.act(member, { kind: 'kill', process: member.process.id }, `it runs without its data (${member.disk ?? ''})`);
     return;
   }
+  if (isHeldByClone(plan, one) && member.process.kind === 'running') {
+    const why = 'a clone waits for its applier, which waits for the clone';
+    plan.report(member, 'stuck', why);
+    plan.act(member, { kind: 'kill', process: member.process.id }, `${why}: both for ever, otherwise`);
+    return;
+  }
   const errant = errantRows(server, primary.server);
   if (!errant.isEmpty) {
     plan.report(member, 'errant', `it has transactions that the primary lacks: ${errant.toString()}`);
@@ -155,6 +163,12 @@ function joinOne(plan: Plan, one: Answering, primary: Answering): void {
     return;
   }
   follow(plan, one, primary);
+}
+
+/** A deadlock in MySQL, between a clone and a definition that its donor applies; it outlives the clone. */
+function isHeldByClone(plan: Plan, { member, server }: Answering): boolean {
+  if (server.replica?.heldByClone !== true) return false;
+  return plan.lasting(`${member.ordinal} held by a clone at ${server.executed.toString()}`) >= HELD_BY_CLONE_MS;
 }
 
 /** Not only for a moment, as while a file system is being mounted. */

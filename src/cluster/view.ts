@@ -73,6 +73,8 @@ export interface ReplicaView {
   readonly applierError: string;
   /** Whether the running receiver acknowledges. */
   readonly acking: boolean;
+  /** A statement that it applies waits for a clone of which it is the donor. */
+  readonly heldByClone: boolean;
 }
 
 export interface CloneView {
