@@ -146,6 +146,14 @@ describe('a primary is given up', () => {
     assert.equal(kind([silent(0), replica(1), deaf(2)], two), 'gone');
   });
 
+  it('when nothing is left of what so many ackers had that it can have nothing acknowledged', () => {
+    assert.equal(kind([silent(0), empty(1), empty(2)]), 'gone');
+    assert.equal(kind([silent(0), empty(1), silent(2)]), 'doubtful');
+    assert.equal(kind([silent(0), empty(1), replica(2)]), 'doubtful', 'the other one still hears it, and is enough');
+    const one = { record: { ackers: [acker(1)] } };
+    assert.equal(kind([silent(0), empty(1), silent(2)], one), 'gone');
+  });
+
   it('when ackers that were sealed for a failover that came to nothing can not get back to it, though one still hears it', () => {
     const sizes = { replicas: 5, required: 2 };
     const five = { record: { required: 2, ackers: [1, 2, 3, 4].map((ordinal) => acker(ordinal)) }, wanted: sizes };

@@ -1,7 +1,7 @@
 /** What is to be thought of the recorded primary. */
-import { ackerOf, attached, enoughAckers, follows } from './assess.ts';
+import { ackerOf, attached, enoughAckers, follows, names } from './assess.ts';
 import { heard, type Answering, type Plan } from './plan.ts';
-import type { Incarnation } from './record.ts';
+import type { Acker, Incarnation } from './record.ts';
 import type { MemberView, ProcessId } from './view.ts';
 
 export type Verdict =
@@ -99,11 +99,21 @@ function isRefused({ server }: Answering): boolean {
   return server.replica?.receiver === 'connecting' && number > 0 && (number < 2000 || number > 2999);
 }
 
+/** Ackers of whose data nothing is left, as other data under their ordinals shows: they acknowledge nothing any more. */
+function replacedAckers(plan: Plan): Acker[] {
+  return plan.record.ackers.filter((acker) => {
+    const now = heard(plan.member(acker.ordinal));
+    return now !== null && now.serverUuid !== acker.serverUuid;
+  });
+}
+
 /** Invariant 5: given up only if every replica that answers, at least one, can't hear it either. */
 function giveUp(plan: Plan, primary: MemberView, what: string): Verdict {
   const uuid = plan.record.primary?.serverUuid ?? '';
   const witnesses = plan.answering().filter((one) => tries(one, primary));
-  if (witnesses.length === 0) {
+  const replaced = replacedAckers(plan);
+  const enough = Math.max(1, enoughAckers(plan.record));
+  if (witnesses.length === 0 && (plan.record.required === 0 || replaced.length < enough)) {
     const why = `${what}, and no replica answers that could say more: we may be the ones cut off`;
     return { kind: 'doubtful', why, ask: true };
   }
@@ -118,14 +128,17 @@ function giveUp(plan: Plan, primary: MemberView, what: string): Verdict {
   // statement that waits locks everybody out who is not connected yet, the controller too.
   const { record, view } = plan;
   const deaf = witnesses.filter((one) => !hearing.includes(one) && ackerOf(one, record, view) !== null).length;
-  const mute = record.required > 0 && deaf >= Math.max(1, enoughAckers(record));
+  const mute = record.required > 0 && deaf + replaced.length >= enough;
   if (hearing.length > 0 && !mute) {
     const who = hearing.map(({ member }) => `member ${member.ordinal}`).join(', ');
     // One that an abandoned failover sealed neither acknowledges nor counts as deaf: without it, this could last for ever.
     return { kind: 'doubtful', why: `${what}, but ${who} still hears it: we may be the ones cut off`, ask: true };
   }
-  const others = witnesses.filter((one) => !hearing.includes(one)).map(({ member }) => `member ${member.ordinal}`);
-  const reason = `${what}, and neither can ${others.join(', ')}`;
+  const others = witnesses.filter((one) => !hearing.includes(one)).map(({ member }) => member);
+  const reason =
+    others.length > 0
+      ? `${what}, and neither can ${names(others)}`
+      : `${what}, and could have nothing acknowledged: ${names(replaced)} lost what it had`;
   plan.memory = { ...plan.memory, givenUp: { epoch: plan.record.epoch, sinceMs: plan.view.nowMs, reason } };
   return { kind: 'gone', known: false, why: reason };
 }

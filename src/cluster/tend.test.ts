@@ -126,10 +126,19 @@ describe('commits that wait', () => {
     const one = view([waiting({ required: 2 }), knocking(2)], two);
     const at = (ms: number): View => ({ ...one, nowMs: LATER_MS + ms });
     assert.ok(act(decideLast([at(0), at(2000), at(4000)]), 'kill', 0));
-    // Lowered in the record, and it can't be told: what would tell it waits behind the commit.
-    const told = view([{ ...waiting({ required: 2 }), busy: 'set-required' }, knocking(2)]);
-    const later = (ms: number): View => ({ ...told, nowMs: LATER_MS + ms });
+    // Lowered in the record, and not yet there.
+    const later = (ms: number): View => ({ ...view([waiting({ required: 2 }), knocking(2)]), nowMs: LATER_MS + ms });
     assert.ok(act(decideLast([later(0), later(2000), later(4000)]), 'kill', 0));
+  });
+
+  it('while it can’t be told that fewer are enough, for that waits behind them, are ended after the detection time', () => {
+    const hung = { ...waiting(), busy: 'set-required' };
+    const none = { record: { required: 0, mode: 'adaptive' }, wanted: { mode: 'adaptive' } } as const;
+    const at = (ms: number): View => ({ ...view([hung, gone(1), gone(2)], none), nowMs: LATER_MS + ms });
+    assert.ok(act(decideLast([at(0), at(500), at(1500)]), 'kill', 0));
+    assert.equal(act(decideLast([at(0), at(500), at(1499)]), 'kill', 0), undefined);
+    const raised = (ms: number): View => ({ ...view([hung, gone(1), gone(2)]), nowMs: LATER_MS + ms });
+    assert.equal(act(decideLast([raised(0), raised(500), raised(5000)]), 'kill', 0), undefined);
   });
 
   it('and past a statement of the controller’s own that hangs behind them', () => {

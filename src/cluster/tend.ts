@@ -4,6 +4,7 @@ import { join, stillReadable } from './joining.ts';
 import { admit, shape } from './membership.ts';
 import type { Answering, Plan } from './plan.ts';
 import type { Verdict } from './primary.ts';
+import type { MemberView } from './view.ts';
 import { restartOne } from './restart.ts';
 import { beginSwitchover, continueSwitchover } from './switch-over.ts';
 
@@ -118,7 +119,7 @@ function judgeState(plan: Plan, primary: Answering, readable: readonly number[])
 
 /** Commits that wait: released if an ack was lost, killed if nobody can attach any more, else told for whom. */
 function watchWaiters(plan: Plan, primary: Extract<Verdict, { kind: 'serving' | 'opening' }>): boolean {
-  const { server } = primary;
+  const { member, server } = primary;
   const { record } = plan;
   if (server.source.waiting === 0) return false;
   const stillMs = plan.lasting(`waiting at ${server.executed.toString()}`);
@@ -136,6 +137,7 @@ function watchWaiters(plan: Plan, primary: Extract<Verdict, { kind: 'serving' | 
   plan.reason =
     `${server.source.waiting} commits wait for ${needed} acknowledgements of ${names(record.ackers)}; ` +
     `${able.length} attached`;
+  if (needed > record.required && member.busy === 'set-required') toldInVain(plan, member);
   stuck(plan, primary, here, needed - able.length, stillMs);
   return true;
 }
@@ -150,6 +152,17 @@ function release(plan: Plan, { member, server }: Answering, stillMs: number): vo
   // Ever more rarely: each waits in a session of its own for as long as nothing is acknowledged.
   if (barrier?.state === 'pending' && nowMs - barrier.sinceMs < Math.max(RELEASE_AGAIN_MS, stillMs / 2)) return;
   plan.act(member, { kind: 'barrier', purpose: 'release' }, `release after ${server.executed.toString()}`);
+}
+
+/** While it can still be seen: once the session that waits is given up, nobody can log in any more. */
+function toldInVain(plan: Plan, member: MemberView): void {
+  const { detectionMs } = plan.view.wanted.limits;
+  if (plan.lasting('told to wait for fewer, in vain') < detectionMs || member.process.kind !== 'running') return;
+  plan.act(
+    member,
+    { kind: 'kill', process: member.process.id },
+    'it is to wait for fewer acknowledgements, and can’t be told while an account statement waits',
+  );
 }
 
 /** As many ackers as lack are up and try to attach, and can't: the primary lets nobody in (an account statement that waits). */
