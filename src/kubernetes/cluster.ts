@@ -196,9 +196,8 @@ export class KubernetesCluster {
     const owner = { apiVersion: first.apiVersion, kind: first.kind, name, uid, controller: true } as const;
     const ownership: Ownership = { owner };
     const secrets = new ClusterPasswords(client, asked, ownership);
-    const passwords = await secrets.make();
     const tls = new ClusterTls(client, asked, ownership);
-    await tls.keep();
+    const [passwords] = await Promise.all([secrets.make(), tls.keep()]);
     const records = new StatusRecord({ client, namespace, name, uid });
     const members = new PodMembers({
       client,
@@ -242,8 +241,10 @@ export class KubernetesCluster {
           open: (target, signal) => members.open(ordinal, target, signal),
         }),
     });
-    await this.#applyObjects(members, ownership);
-    if ((await records.read()) === null) {
+    // A cluster that there is may need its brain now; what it is made of is applied meanwhile.
+    if ((await records.read()) !== null) await members.learn();
+    else {
+      await this.#applyObjects(members, ownership);
       await records.swap(0, newClusterRecord(systemClock.uuid(), wantedBy(asked(), version()).mode));
     }
     this.#hindrance = null;

@@ -109,6 +109,13 @@ export class PodMembers implements MemberHosts {
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
   }
 
+  /** How many members there are to be now: one whose Pod is away is not taken for one that was never made. */
+  async learn(): Promise<void> {
+    const { client, namespace, cluster } = this.#options;
+    const found = await client.get<StatefulSet>(STATEFUL_SETS, namespace, namesOf(cluster()).cluster);
+    this.#count = found?.spec.replicas ?? null;
+  }
+
   /** Makes the StatefulSet as it is asked for; how many members it has stays as it is. */
   async apply(): Promise<void> {
     const { client, claims, cluster, namespace } = this.#options;

@@ -1,20 +1,46 @@
 /** What people change, while a client writes; and what they get wrong. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
 import { Writer, verify } from './ledger.ts';
-import { Scene, onKubernetes } from './scene.ts';
+import { measured } from './measure.ts';
+import { Scene, TEST_IMAGE, lab, onKubernetes } from './scene.ts';
+
+const asController = (scene: Scene, pod: string, sql: string): Promise<string> =>
+  scene.kubectl([
+    'exec',
+    pod,
+    '-c',
+    'mysql',
+    '--',
+    'bash',
+    '-c',
+    `mysql --defaults-file=/etc/baton-internal/client.cnf -BNe "${sql}"`,
+  ]);
 
 test(
-  'scaled 1 → 3 → 2 under writes: every claim stays, and the one that comes back is used again',
+  'scaled 1 → 3 → 2 → 3 → 2 → 3 under writes: a claim that was left behind is used again, also one that is too old to catch up',
   onKubernetes,
   async (t) => {
     await using scene = await Scene.begin({ spec: { replicas: 1 } });
     const writer = await Writer.begin(scene);
-    for (const replicas of [3, 2, 3]) {
+    const gaps: number[] = [];
+    const scaleTo = async (replicas: number): Promise<void> => {
       await scene.kubectl(['scale', 'mysqlcluster/mysql', `--replicas=${replicas}`]);
       await scene.healthy(180_000);
-      t.diagnostic(`${replicas} members: longest gap ${JSON.stringify(writer.takeGap())}`);
+      gaps.push(writer.takeGap().ms);
+    };
+    for (const replicas of [3, 2, 3]) await scaleTo(replicas);
+    const former = await asController(scene, 'mysql-2', 'SELECT @@server_uuid');
+    await scaleTo(2);
+    await writer.writesAgain();
+    for (const pod of ['mysql-0', 'mysql-1']) {
+      await asController(scene, pod, 'FLUSH BINARY LOGS; DO SLEEP(1); PURGE BINARY LOGS BEFORE NOW()');
     }
+    await scaleTo(3);
+    assert.notEqual(await asController(scene, 'mysql-2', 'SELECT @@server_uuid'), former);
+    measured(t, { what: 'gap while members are added and taken away', unit: 'ms', values: gaps });
+    assert.ok(Math.max(...gaps) < 2000);
     const claims = await scene.kubectl(['get', 'pvc', '-o', 'name']);
     assert.equal(claims.split('\n').length, 3);
     await verify(scene, writer);
@@ -22,33 +48,38 @@ test(
 );
 
 test(
-  'a setting that only a restart changes: replicas one by one, the primary last, after a switchover',
+  'another image, and a setting that only a restart changes: replicas one by one, the primary last, after a switchover',
   onKubernetes,
   async (t) => {
     await using scene = await Scene.begin({ spec: { replicas: 3 } });
     const writer = await Writer.begin(scene);
-    const before = await scene.kubectl(['get', 'pods', '-o', 'jsonpath={.items[*].metadata.uid}']);
+    const other = process.env['BATON_TEST_OTHER_IMAGE'] ?? `${TEST_IMAGE}-again`;
+    if (process.env['BATON_TEST_OTHER_IMAGE'] === undefined) await lab('tag', TEST_IMAGE, other);
+    const pods = (path: string): Promise<string> =>
+      scene.kubectl(['get', 'pods', '-o', `jsonpath={.items[*].${path}}`]);
+    const before = await pods('metadata.uid');
+    await wait(2000);
     writer.takeGap();
-    await scene.apply({ replicas: 3, mysql: { config: { back_log: 321 } } });
+    await scene.apply({ replicas: 3, mysql: { image: other, config: { back_log: 321 } } });
     await scene.until(async () => {
-      const pods = (await scene.status()).members ?? [];
       const found = await Promise.all(
-        pods.map(({ name }) =>
+        ['mysql-0', 'mysql-1', 'mysql-2'].map((name) =>
           scene.query(name, 'SELECT @@back_log AS b').then(
             ([row]) => Number(row?.['b']),
             () => 0,
           ),
         ),
       );
-      return found.length === 3 && found.every((value) => value === 321);
+      return found.every((value) => value === 321);
     }, 240_000);
     await scene.healthy();
-    t.diagnostic(`longest gap ${JSON.stringify(writer.takeGap())}`);
-    const after = await scene.kubectl(['get', 'pods', '-o', 'jsonpath={.items[*].metadata.uid}']);
+    measured(t, { what: 'gap while image and setting are rolled out', unit: 'ms', values: [writer.takeGap().ms] });
+    const after = await pods('metadata.uid');
     assert.equal(
       after.split(' ').some((uid) => before.includes(uid)),
       false,
     );
+    assert.deepEqual([...new Set((await pods('spec.containers[*].image')).split(' '))], [other]);
     await verify(scene, writer);
   },
 );
@@ -58,8 +89,9 @@ test('all Pods deleted at once: the cluster comes back by itself, with everythin
   const writer = await Writer.begin(scene);
   writer.takeGap();
   await scene.kubectl(['delete', 'pods', '--all', '--force', '--grace-period=0', '--wait=false']);
+  await scene.until(async () => (await scene.status()).state !== 'healthy', 10_000);
   await writer.writesAgain(120_000);
-  t.diagnostic(`gap ${JSON.stringify(writer.takeGap())}`);
+  measured(t, { what: 'gap after forced deletion of all Pods at once', unit: 'ms', values: [writer.takeGap().ms] });
   await verify(scene, writer);
 });
 
@@ -99,19 +131,31 @@ test(
 );
 
 test(
-  'an image that does not exist, put right: the status says which and why, and the members are replaced one by one',
+  'a Pod that can’t run is told of in the status, which says which and why; put right, it is replaced',
   onKubernetes,
   async () => {
     await using scene = await Scene.begin({ spec: { replicas: 1 } });
+    const says = (what: RegExp): Promise<void> =>
+      scene.until(async () => {
+        const { members = [] } = await scene.status();
+        return members.some(({ name, detail }) => name === 'mysql-1' && what.test(detail));
+      }, 60_000);
     await scene.apply({ replicas: 2, mysql: { image: 'docker.io/local/none:1' } });
-    await scene.until(async () => {
-      const { members = [] } = await scene.status();
-      return members.some(({ name, detail }) => name === 'mysql-1' && detail.includes('docker.io/local/none:1'));
-    }, 60_000);
+    await says(/Image.*docker\.io\/local\/none:1/);
+    await scene.apply({ replicas: 2, podTemplate: { spec: { nodeSelector: { disk: 'such-as-none-has' } } } });
+    await says(/Unschedulable.*node/);
     await scene.apply({ replicas: 2 });
     await scene.healthy(120_000);
   },
 );
+
+test('a StorageClass that does not exist is told of in the status', onKubernetes, async () => {
+  await using scene = await Scene.begin({ spec: { replicas: 2, storage: { className: 'none' } }, unwell: true });
+  await scene.until(async () => {
+    const { members = [] } = await scene.status();
+    return members.length === 2 && members.every(({ detail }) => /class "none", has no volume/.test(detail));
+  }, 60_000);
+});
 
 test('a change that makes no sense is refused by the API server, which names the field', onKubernetes, async () => {
   await using scene = await Scene.begin({ spec: { replicas: 1 } });

@@ -104,6 +104,12 @@ async function within<T>(ms: number, work: Promise<T>): Promise<T> {
 export async function verify(scene: Scene, writer: Writer): Promise<void> {
   await writer.stop();
   await scene.healthy(120_000);
+  assert.deepEqual(
+    scene.behindPrimary.filter((pods) => pods.length > 1),
+    [],
+    'two Pods were behind the Service of the primary',
+  );
+  assert.ok(scene.behindPrimary.length > 0);
   const pods = ((await scene.status()).members ?? []).map(({ name }) => name);
   const executed = async (): Promise<Set<string>> => {
     const all = pods.map(async (pod) => String((await scene.query(pod, 'SELECT @@gtid_executed AS s'))[0]?.['s']));

@@ -2,6 +2,7 @@
  * A cluster on a real Kubernetes for one test, in a namespace of its own; operators are processes beside the test, which it
  * can kill. KUBECONFIG says which Kubernetes; lab/kube starts one where there is none.
  */
+import assert from 'node:assert/strict';
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { appendFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
@@ -18,7 +19,7 @@ import { toYaml } from '../../src/kubernetes/render.ts';
 import { validateCluster } from '../../src/spec/parse.ts';
 
 /** On the lab's nodes; another Kubernetes may have another. */
-const IMAGE = process.env['BATON_TEST_IMAGE'] ?? 'docker.io/local/mysql:9.7';
+export const TEST_IMAGE = process.env['BATON_TEST_IMAGE'] ?? 'docker.io/local/mysql:9.7';
 /** For tests: skipped where there is no Kubernetes. */
 export const onKubernetes =
   process.env['KUBECONFIG'] === undefined ? { skip: 'needs a Kubernetes: npm run test:kubernetes' } : {};
@@ -64,6 +65,8 @@ export interface SceneOptions {
   readonly operators?: number;
   /** Members that there are volumes for. Default: 3. */
   readonly volumes?: number;
+  /** It never becomes what it should be: the scene begins at once. */
+  readonly unwell?: boolean;
 }
 
 let scenes = 0;
@@ -75,6 +78,12 @@ export class Scene implements AsyncDisposable {
   /** The operator that leads. */
   leader: ChildProcess | null = null;
   over = false;
+  /** From its apply until all members were as they should be, in milliseconds. */
+  healthyAfterMs = 0;
+  /** The Pods behind the primary's Service, each time that they changed. */
+  readonly behindPrimary: (readonly string[])[] = [];
+  #watch: ChildProcess | null = null;
+  readonly #listeners = new Set<(line: LogLine) => void>();
   readonly #options: SceneOptions;
   readonly #directory: string;
   #address = '';
@@ -92,9 +101,14 @@ export class Scene implements AsyncDisposable {
     const scene = new Scene(namespace, await mkdtemp(join(tmpdir(), 'baton-volumes-')), options);
     try {
       await scene.#prepare();
+      scene.#watchPrimary();
       for (let at = 0; at < (options.operators ?? 1); at++) scene.startOperator();
+      // An operator is there already, as a rule.
+      await scene.until(() => scene.leader !== null, 20_000, true);
+      const begunMs = performance.now();
       await scene.apply(options.spec);
-      await scene.healthy(120_000);
+      if (options.unwell !== true) await scene.healthy(120_000);
+      scene.healthyAfterMs = Math.round(performance.now() - begunMs);
     } catch (error) {
       await scene[Symbol.asyncDispose]();
       throw error;
@@ -124,7 +138,11 @@ export class Scene implements AsyncDisposable {
       apiVersion: 'baton.dev/v1alpha1',
       kind: 'MySQLCluster',
       metadata: { name: 'mysql', namespace: this.namespace },
-      spec: { storage, ...spec, mysql: { image: IMAGE, ...(spec['mysql'] as object | undefined) } },
+      spec: {
+        ...spec,
+        storage: { ...storage, ...(spec['storage'] as object | undefined) },
+        mysql: { image: TEST_IMAGE, ...(spec['mysql'] as object | undefined) },
+      },
     });
   }
 
@@ -146,12 +164,26 @@ export class Scene implements AsyncDisposable {
       try {
         const entry = JSON.parse(line) as LogLine;
         this.lines.push(entry);
+        for (const listener of this.#listeners) listener(entry);
         if (entry.event === 'leader' && entry.text?.endsWith(' leads') === true) this.leader = child;
       } catch {
         console.error(line);
       }
     });
     return child;
+  }
+
+  #watchPrimary(): void {
+    const options = ['--watch', '-o', 'jsonpath={.endpoints[*].targetRef.name}{"\\n"}'];
+    const args = ['-n', this.namespace, 'get', 'endpointslices', '-l', 'kubernetes.io/service-name=mysql-primary'];
+    this.#watch = spawn('kubectl', [...args, ...options], { stdio: ['ignore', 'pipe', 'ignore'] });
+    createInterface({ input: this.#watch.stdout ?? assert.fail() }).on('line', (line) => {
+      this.behindPrimary.push(line.split(' ').filter((name) => name !== ''));
+    });
+    // Its API server may be killed.
+    this.#watch.once('exit', () => {
+      if (!this.over) setTimeout(() => this.#watchPrimary(), 200);
+    });
   }
 
   /** `kubectl` in the scene's namespace. */
@@ -166,17 +198,48 @@ export class Scene implements AsyncDisposable {
     return object.status ?? {};
   }
 
-  /** Polls; on failure tells where things stood. */
-  async until(condition: () => boolean | Promise<boolean>, timeoutMs: number): Promise<void> {
+  /** Polls; on failure tells where things stood. `alone`: without asking the API server, which may be away. */
+  async until(condition: () => boolean | Promise<boolean>, timeoutMs: number, alone = false): Promise<void> {
     const deadline = performance.now() + timeoutMs;
     while (performance.now() < deadline) {
       if (await condition()) return;
       await wait(100);
     }
-    const last = this.lines.slice(-30).map(({ event, text, error }) => `  ${event} ${text ?? ''} ${error ?? ''}`);
-    throw new Error(
-      `not in ${timeoutMs} ms; status ${JSON.stringify(await this.status(), null, 1)}\n${last.join('\n')}`,
-    );
+    const status = alone ? '' : `; status ${JSON.stringify(await this.status(), null, 1)}`;
+    throw new Error(`not in ${timeoutMs} ms${status}\n${this.told().slice(-40).join('\n')}`);
+  }
+
+  /** What operators said, as text. */
+  told(from = 0): string[] {
+    return this.lines
+      .slice(from)
+      .map(({ at, event, text, error, ms }) => `${at.slice(11)} ${event} ${text ?? ''} ${error ?? ''} ${ms ?? ''}`);
+  }
+
+  /** Calls back, once, as soon as an operator says that. */
+  async whenSaid(what: RegExp, then: () => void, timeoutMs: number): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      const late = setTimeout(() => reject(new Error(`nobody said ${String(what)}`)), timeoutMs);
+      const listener = ({ text }: LogLine): void => {
+        if (text === undefined || !what.test(text)) return;
+        clearTimeout(late);
+        this.#listeners.delete(listener);
+        then();
+        resolve();
+      };
+      this.#listeners.add(listener);
+    });
+  }
+
+  /** `kill -9` of a Pod's mysqld, now or in so many seconds. */
+  async killMysqld(pod: string, inSeconds = 0): Promise<void> {
+    const kill = 'kill -9 $(cat /var/lib/mysql/data/mysqld.pid)';
+    const script = inSeconds === 0 ? kill : `(sleep ${inSeconds}; ${kill}) >/dev/null 2>&1 </dev/null &`;
+    await this.kubectl(['exec', pod, '-c', 'mysql', '--', 'bash', '-c', script]);
+  }
+
+  async addressOf(pod: string): Promise<string> {
+    return this.kubectl(['get', 'pod', pod, '-o', 'jsonpath={.status.podIP}']);
   }
 
   /** All members that are asked for are there and well. */
@@ -205,7 +268,7 @@ export class Scene implements AsyncDisposable {
 
   /** A member by its Pod's address, as the application's account. */
   async member(pod: string): Promise<Connection> {
-    return this.#open(await this.kubectl(['get', 'pod', pod, '-o', 'jsonpath={.status.podIP}']));
+    return this.#open(await this.addressOf(pod));
   }
 
   async query(pod: string, sql: string): Promise<RowDataPacket[]> {
@@ -218,11 +281,19 @@ export class Scene implements AsyncDisposable {
     }
   }
 
+  /** Of people's Secret, as it is now. */
+  async password(key: 'rootPassword' | 'applicationPassword'): Promise<string> {
+    const encoded = await this.kubectl(['get', 'secret', 'mysql-credentials', '-o', `jsonpath={.data.${key}}`]);
+    return Buffer.from(encoded, 'base64').toString();
+  }
+
+  /** It is read again with the next connection. */
+  forgetPassword(): void {
+    this.#password = '';
+  }
+
   async #open(host: string): Promise<Connection> {
-    this.#password ||= Buffer.from(
-      await this.kubectl(['get', 'secret', 'mysql-credentials', '-o', 'jsonpath={.data.applicationPassword}']),
-      'base64',
-    ).toString();
+    this.#password ||= await this.password('applicationPassword');
     const connection = await createConnection({
       host,
       port: 3306,
@@ -236,6 +307,7 @@ export class Scene implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.over = true;
+    this.#watch?.kill();
     for (const operator of this.operators) {
       if (operator.exitCode !== null || operator.signalCode !== null) continue;
       operator.kill('SIGTERM');
@@ -262,5 +334,8 @@ export async function run(command: string, args: readonly string[], input?: stri
   });
 }
 
-/** Cuts a node of the lab off from all others, or connects it again. */
-export const lab = (command: 'isolate' | 'heal', node: string): Promise<string> => run(LAB, [command, node]);
+/** What only the lab can do: cut a node off from all others, or a way to one port; kill one of its processes. */
+export const lab = (
+  command: 'isolate' | 'heal' | 'cut' | 'mend' | 'stop' | 'start-apiserver' | 'tag',
+  ...args: readonly string[]
+): Promise<string> => run(LAB, [command, ...args]);
