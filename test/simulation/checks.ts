@@ -297,9 +297,13 @@ export class Checks {
     return this.#lost.size === 0;
   }
 
-  /** Whether the promise still holds if this member is lost, too. */
+  /** Whether the promise still holds if this member is lost, too, by the record and by any that is on its way to be it. */
   survives(ordinal: number): boolean {
-    const { record } = this.#world.shelf;
+    const { record, coming } = this.#world.shelf;
+    return this.#survivesBy(record, ordinal) && [...coming].every((one) => this.#survivesBy(one, ordinal));
+  }
+
+  #survivesBy(record: ClusterRecord | null, ordinal: number): boolean {
     if (record?.primary == null) return false;
     for (const lost of this.#lost) if (this.#caughtUp(lost, record)) this.#lost.delete(lost);
     const lost = new Set([...this.#lost, ordinal]);

@@ -84,6 +84,10 @@ const MOMENTS = [
   'act clone',
   'act rebuild',
   'act disarm',
+  'act restart',
+  'act retire',
+  'act apply',
+  'act kill',
   'done seal',
   'done prepare',
   'done open',
@@ -211,6 +215,7 @@ function plot(random: Random, members: number): Planned[] {
       { kind: 'record-slow', byMs: random.between(50, 800), ms: ms() },
       { kind: 'mode', mode: random.pick(['asynchronous', 'adaptive', null] as const) },
       { kind: 'scale', replicas: random.pick([2, 3, 4, 5]) },
+      { kind: 'restart', ordinals: Array.from({ length: members }, (_, i) => i) },
       { kind: 'slow-commits', target: 'primary', commitMs: random.between(20, 800), ms: ms() },
       { kind: 'slow-logins', target: 'primary', loginMs: random.between(20, 500), ms: ms() },
       hit(random.pick<Target>([a, b, 'primary'])),
@@ -228,6 +233,9 @@ function plot(random: Random, members: number): Planned[] {
       crash: 2,
       refusal: 0.7,
       account: 1,
+      'called-off': 1,
+      outage: 0.7,
+      requests: 1,
     })
   ) {
     case 'strike':
@@ -374,6 +382,52 @@ function plot(random: Random, members: number): Planned[] {
       if (random.chance(0.5))
         then({ kind: 'cut', from: 'primary', to: b, oneWay: random.chance(0.5), ms: random.between(300, 4000) });
       break;
+    case 'called-off':
+      // Silent for just so long that it is given up, the primary is back before another is recorded; a seal ends later still.
+      if (random.chance(0.4)) then({ kind: 'account-statement' });
+      if (random.chance(0.6)) then({ kind: 'cut', from: 'primary', to: b, oneWay: random.chance(0.5), ms: ms() });
+      then(
+        random.pick<Fault>([
+          { kind: 'freeze', target: 'primary', ms: random.between(1000, 4000) },
+          { kind: 'isolate', target: 'primary', clientsToo: false, ms: random.between(1000, 4000) },
+          { kind: 'statements-fail', target: 'primary', fails: 0, lost: 1, ms: random.between(1000, 4000) },
+        ]),
+      );
+      if (random.chance(0.5)) then({ kind: 'account-statement' }, random.pick(['act seal', 'state failing-over']));
+      if (random.chance(0.3)) then({ kind: 'brain-dies', ms: random.between(10, 500) }, 'act seal');
+      then({ kind: 'relief' }, random.pick(['state failing-over', 'act seal', 'done seal']));
+      atMs += random.between(1000, 3000);
+      if (random.chance(0.4)) then(hit('primary'));
+      break;
+    case 'outage':
+      // All at once; they come back one by one, and perhaps not with what they had.
+      for (const target of random.chance(0.5) ? (['primary', a, b] as const) : ([a, b, 'primary'] as const)) {
+        then({ kind: 'down', target, ms: random.between(200, 9000) });
+        if (random.chance(0.5)) atMs += random.between(200, 2000);
+      }
+      if (random.chance(0.5)) then({ kind: 'brain-dies', ms: random.between(100, 5000) });
+      if (random.chance(0.4)) then({ kind: 'lose-disk', target: random.pick<Target>(['primary', a, b]) });
+      break;
+    case 'requests': {
+      // People ask for one thing while another is under way.
+      const ask = (): Fault =>
+        random.pick<Fault>([
+          { kind: 'restart', ordinals: Array.from({ length: members }, (_, i) => i) },
+          { kind: 'switchover', to: random.pick<Target | null>([a, b, null]) },
+          { kind: 'scale', replicas: random.pick([1, 2, 3, 4, 5]) },
+          { kind: 'mode', mode: random.pick(['quorum', 'adaptive', 'asynchronous', null] as const) },
+        ]);
+      then(ask());
+      atMs += random.between(0, 1500);
+      then(
+        ask(),
+        random.chance(0.5) ? random.pick(['act restart', 'act close', 'act retire', 'record member']) : undefined,
+      );
+      if (random.chance(0.5)) then(hit(random.pick<Target>(['primary', a])), moment());
+      atMs += random.between(500, 4000);
+      then({ kind: 'scale', replicas: members });
+      break;
+    }
     case 'forgetful':
       // The record is lost while somebody who led is away.
       then({ kind: 'down', target: 'primary', ms: random.between(1000, 4000) });

@@ -95,6 +95,8 @@ export class RecordShelf {
     awayUntilMs: 0,
     slowMs: 0,
   };
+  /** Records on their way here, which may be the newest any moment. */
+  readonly coming = new Set<ClusterRecord>();
   /** Somebody lost it, or brought an old copy back. */
   tampered = false;
   /** Every record that was the newest once, by its version. */
@@ -160,29 +162,41 @@ export class SimulatedRecords implements RecordStore {
 
   swap(expectedVersion: number, record: ClusterRecord): Promise<'written' | 'conflict'> {
     const { time, random, trace } = this.#world;
-    const { faults } = this.#shelf;
+    const { faults, coming } = this.#shelf;
+    coming.add(record);
     if (faults.lost > 0) {
       faults.lost--;
       const { land } = faults;
       const sentMs = time.nowMs;
       const arrive = (): void => {
+        coming.delete(record);
         const outcome = this.#shelf.swap(expectedVersion, record);
         trace(
           `a swap of the record whose answer was lost landed ${Math.round(time.nowMs - sentMs)} ms later: ${outcome}`,
         );
       };
       if (land === 'late' && faults.held !== null) faults.held.push(arrive);
-      else if (land !== 'never') time.after(land === 'late' ? random.between(1, LANDS_LATE_MS) : 1, arrive);
+      else if (land === 'never') coming.delete(record);
+      else time.after(land === 'late' ? random.between(1, LANDS_LATE_MS) : 1, arrive);
       return this.#reject(random.between(5, NO_ANSWER_MS));
     }
-    return this.#ask(() => this.#shelf.swap(expectedVersion, record));
+    return this.#ask(
+      () => {
+        coming.delete(record);
+        return this.#shelf.swap(expectedVersion, record);
+      },
+      () => coming.delete(record),
+    );
   }
 
   /** The request goes, is carried out, and its answer comes back: a brain may die at each point. */
-  #ask<T>(carryOut: () => T): Promise<T> {
+  #ask<T>(carryOut: () => T, onAway?: () => void): Promise<T> {
     const { time, random } = this.#world;
     const { faults } = this.#shelf;
-    if (time.nowMs < faults.awayUntilMs) return this.#reject(random.between(50, NO_ANSWER_MS));
+    if (time.nowMs < faults.awayUntilMs) {
+      onAway?.();
+      return this.#reject(random.between(50, NO_ANSWER_MS));
+    }
     return new Promise((resolve) => {
       time.after(random.between(0.2, 1.5) + faults.slowMs * random.unit(), () => {
         const result = carryOut();
@@ -296,6 +310,8 @@ export class SimulatedHosts implements MemberHosts {
   }
 
   rebuild(ordinal: number, discard: string): Promise<void> {
+    // From now on it may be gone at any moment, whatever else goes wrong.
+    this.#world.checks.onLost(ordinal);
     return this.#act(ordinal, 2, (done) => {
       const member = this.#world.member(ordinal);
       if (member.data?.serverUuid !== discard)

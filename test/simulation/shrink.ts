@@ -1,6 +1,20 @@
-/** Fewest faults: takes away what a failure does not need, by halves and then one by one, as long as it still fails alike. */
+/**
+ * Fewest faults: takes away what a failure does not need, by halves and then one by one, as long as it still fails alike.
+ * What each chance is drawn from is the seed's, whatever is left of the faults.
+ */
 import type { Planned } from './faults.ts';
-import { runHistory, type Outcome } from './history.ts';
+import { runHistory, type HistoryOptions, type Outcome } from './history.ts';
+
+/** What is let happen after the last fault, before all is mended. */
+const AFTER_MS = 30_000;
+
+export interface ShrinkOptions {
+  /** Histories at most. */
+  readonly tries: number;
+  /** Told of each smaller one. */
+  readonly onLess?: (faults: readonly Planned[]) => void;
+  readonly run?: (options: HistoryOptions) => Promise<Outcome>;
+}
 
 /** What failed, without when and with whom. */
 export function kindOf(failure: string): string {
@@ -10,30 +24,33 @@ export function kindOf(failure: string): string {
     .slice(0, 24);
 }
 
-/** Tries at most `tries` histories. `onLess` is told of each smaller one. */
-export async function shrink(
-  outcome: Outcome,
-  tries: number,
-  onLess: (faults: readonly Planned[]) => void,
-): Promise<Outcome> {
+export async function shrink(outcome: Outcome, options: ShrinkOptions): Promise<Outcome> {
   const { seed, failure } = outcome;
   if (failure === null) return outcome;
+  const { onLess, run = runHistory } = options;
   const kind = kindOf(failure);
   let least = outcome;
-  let left = tries;
-  for (let size = Math.ceil(least.faults.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2)) {
-    for (let at = 0; at < least.faults.length && left > 0; left--) {
-      const faults = [...least.faults.slice(0, at), ...least.faults.slice(at + size)];
-      const last = Math.max(0, ...faults.map(({ atMs }) => atMs));
-      const stormMs = Math.min(least.stormMs, last + 30_000);
-      const less = await runHistory({ seed, faults, stormMs });
-      if (less.failure !== null && kindOf(less.failure) === kind) {
-        least = less;
-        onLess(faults);
-      } else {
-        at += size;
-      }
+  let left = options.tries;
+  const without = async (from: number, to: number): Promise<boolean> => {
+    left--;
+    const faults = [...least.faults.slice(0, from), ...least.faults.slice(to)];
+    const last = Math.max(0, ...faults.map(({ atMs }) => atMs));
+    const less = await run({ seed, faults, stormMs: Math.min(least.stormMs, last + AFTER_MS) });
+    if (less.failure === null || kindOf(less.failure) !== kind) return false;
+    least = less;
+    onLess?.(faults);
+    return true;
+  };
+  let size = Math.ceil(least.faults.length / 2);
+  while (size >= 1 && left > 0) {
+    let any = false;
+    for (let at = 0; at < least.faults.length && left > 0;) {
+      if (await without(at, at + size)) any = true;
+      else at += size;
     }
+    // What was needed before others went may be needed no more.
+    if (size > 1) size = Math.ceil(size / 2);
+    else if (!any) break;
   }
   return least;
 }
