@@ -165,10 +165,10 @@ export class KubernetesCluster {
     const now = { epoch: record?.epoch ?? 0, primary: record?.primary?.ordinal ?? null, nowMs: Date.now() };
     const graceMs = (this.#wanted?.spec.switchover.graceSeconds ?? 0) * 1000;
     const limit = AbortSignal.timeout(Math.max(1, Math.min(asked.untilMs - now.nowMs, graceMs + SWITCHOVER_MS)));
-    const outcome = moot(asked, now) ?? (await loop.switchover(asked.to, AbortSignal.any([signal, limit])));
+    const { done, reason } = moot(asked, now) ?? (await loop.switchover(asked.to, AbortSignal.any([signal, limit])));
     // Whoever leads next takes it up.
     if (signal.aborted) return;
-    this.#answer = { id: asked.id, ...outcome, ms: Math.round(performance.now() - sinceMs) };
+    this.#answer = { id: asked.id, done, reason, ms: Math.round(performance.now() - sinceMs) };
     this.#statusDue = true;
   }
 

@@ -94,7 +94,9 @@ test('install.yaml, then cluster.yaml: all that an operator does, it may do', on
   await scene.kubectl(['scale', 'mysqlcluster/mysql', '--replicas=3']);
   await scene.healthy(120_000);
 
-  await t.test('the commands say and do on it what they do on one machine', () => useCommands(scene));
+  await t.test('the commands say and do on it what they do on one machine', () =>
+    shownOnFailure(scene, () => useCommands(scene)),
+  );
 
   const first = await leader();
   writer.takeGap();
@@ -130,6 +132,18 @@ async function editor(scene: Scene, directory: string): Promise<string> {
   const path = join(directory, 'kubeconfig');
   await writeFile(path, JSON.stringify(config), { mode: 0o600 });
   return path;
+}
+
+/** What there is to go by when something failed. */
+async function shownOnFailure<T>(scene: Scene, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const pods = (await system('get', 'pods', '-o', 'jsonpath={.items[*].metadata.name}')).split(' ');
+    for (const pod of pods) console.error(pod, await system('logs', pod, '--tail=30'));
+    console.error(await scene.kubectl(['get', 'mysqlcluster', 'mysql', '-o', 'yaml']));
+    throw error;
+  }
 }
 
 async function useCommands(scene: Scene): Promise<void> {
