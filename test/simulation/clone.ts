@@ -8,6 +8,10 @@ const BYTES_A_STEP = 8 * 1024 ** 2;
 const EMPTY_BYTES = 64 * 1024 ** 2;
 const BYTES_A_TRANSACTION = 4096;
 
+/** How often, and for how long, a recipient tries to reach a donor that it lost: clone_donor_timeout_after_network_failure. */
+const RECONNECT_MS = 5000;
+const RECONNECTS = 60;
+
 export function runClone(session: ServerSession, host: string, done: (failure: Failure) => void): void {
   const { server } = session;
   const { world, process, data } = server;
@@ -17,18 +21,26 @@ export function runClone(session: ServerSession, host: string, done: (failure: F
     data.cloned = 'failed';
     done({ errno: 3862, message: `Clone Donor Error: ${message}` });
   };
+  const isUp = (): boolean => donor !== null && donor.process.alive && donor.listening;
   world.network.send(process.place, place, { lastMs: 0 }, 0, () => {
-    if (donor === null || !donor.process.alive || !donor.listening) {
+    if (donor === null || !isUp()) {
       world.network.send(place, process.place, { lastMs: 0 }, 0, () => process.do(() => fail('connect failed')));
       return;
     }
-    const connection = new Connection(world.network, process, donor.process);
-    connection.onLost = () => fail('connection lost');
-    donor.process.do(() =>
-      donor.accept(connection, 'baton_clone', false, (answer) => {
-        if (!('errno' in answer)) copy();
-        else fail(answer.message);
-      }),
+    const connect = (connected: () => void, lost: (why: string) => void): Connection => {
+      const connection = new Connection(world.network, process, donor.process);
+      connection.onLost = lost;
+      donor.process.do(() =>
+        donor.accept(connection, 'baton_clone', false, (answer) => {
+          if ('errno' in answer) fail(answer.message);
+          else connected();
+        }),
+      );
+      return connection;
+    };
+    let connection = connect(
+      () => copy(),
+      () => fail('connection lost'),
     );
     const copy = (): void => {
       const bytesTotal = EMPTY_BYTES + BYTES_A_TRANSACTION * donor.data.committed;
@@ -57,7 +69,23 @@ export function runClone(session: ServerSession, host: string, done: (failure: F
         world.trace(`member ${server.ordinal} is filled from member ${donor.ordinal}`);
         server.onExit();
       };
-      server.after(STEP_MS, step);
+      const begin = (): void => {
+        connection.onLost = () => again(1);
+        server.after(STEP_MS, step);
+      };
+      // The donor knows what it was about, as long as it lives.
+      const again = (attempt: number): void => {
+        if (server.cloning !== progress) return;
+        server.after(RECONNECT_MS, () => {
+          if (server.cloning !== progress) return;
+          const { server: now } = world.serverAt(host);
+          if (now !== donor && now?.listening === true) return fail('it knows nothing of this clone');
+          if (isUp()) connection = connect(begin, () => again(attempt + 1));
+          else if (attempt < RECONNECTS) again(attempt + 1);
+          else fail('connection lost');
+        });
+      };
+      begin();
     };
   });
 }

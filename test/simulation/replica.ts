@@ -125,15 +125,15 @@ export class Receiver {
 
   #begin(source: Server, refusal: Failure | null, attempt: number): void {
     const { data, world } = this.#server;
+    if (data.replica !== null) data.replica.sourceUuid = source.data.serverUuid;
     if (refusal !== null) {
       // Fatal: it is not tried again.
       this.#end('off');
-      this.error = `${refusal.errno}: ${refusal.message}`;
+      this.error = `13114: Got fatal error ${refusal.errno} from source: ${refusal.message}`;
       return;
     }
     this.state = 'on';
     this.error = '';
-    if (data.replica !== null) data.replica.sourceUuid = source.data.serverUuid;
     this.#heardMs = world.nowMs();
     this.#source = source;
     this.#watch(attempt);
@@ -203,6 +203,8 @@ export class Applier {
   applyMs = 0.3;
   /** It waits for the rest of a transaction that a dead source began to send. */
   amid = false;
+  /** What this process applied last. */
+  last: Transaction | null = null;
   #busy = false;
   #stopped: (() => void)[] = [];
 
@@ -260,6 +262,7 @@ export class Applier {
     this.#server.after(this.applyMs * batch.length * this.#server.world.random.between(0.5, 1.5), () =>
       this.#server.apply(batch, () => {
         data.applied = end;
+        this.last = data.relay[end - 1] ?? null;
         this.#busy = false;
         for (const stopped of this.#stopped.splice(0)) stopped();
         this.kick();

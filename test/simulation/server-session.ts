@@ -20,8 +20,8 @@ export class ServerSession {
   logged = true;
   lockWaitMs = 50_000_000;
   killed = false;
-  /** A statement of its waits to be committed: nothing ends that but the commit. */
-  committing = false;
+  /** Since when a statement of its waits to be committed, or null: nothing ends that but the commit. */
+  committingSinceMs: number | null = null;
   /** Ends the wait of the present statement, where KILL can. */
   interrupt: (() => void) | null = null;
   /** Called once when the session is over. */

@@ -250,9 +250,9 @@ export class Server {
       this.#aclHeld = true;
     }
     const transaction = this.#written(content);
-    session.committing = true;
+    session.committingSinceMs = this.world.nowMs();
     this.#append(transaction, () => {
-      session.committing = false;
+      session.committingSinceMs = null;
       if (content.kind === 'account') this.#freeAcl();
       this.world.onCommitted(this, transaction, session.connection.serverOpen && !session.killed);
       done(null);

@@ -405,7 +405,6 @@ function observed({ server }: ServerSession, holder: number): unknown {
   const { data, source, receiver, applier } = server;
   const controllers = [...server.sessions.values()].filter(({ user }) => user.startsWith('baton_replica_'));
   const next = data.relay[data.applied];
-  const last = data.relay[data.applied - 1];
   const age = (atMs: number | undefined): number | null =>
     atMs === undefined ? null : Math.max(0, (server.world.nowMs() - atMs) / 1000);
   return {
@@ -421,7 +420,8 @@ function observed({ server }: ServerSession, holder: number): unknown {
     status: {
       Rpl_semi_sync_source_status: source.active ? 'ON' : 'OFF',
       Rpl_semi_sync_source_wait_sessions: String(server.waiting),
-      Rpl_semi_sync_replica_status: receiver.state === 'on' && receiver.acking ? 'ON' : 'OFF',
+      // That it was started so, not that anybody hears it.
+      Rpl_semi_sync_replica_status: receiver.acking ? 'ON' : 'OFF',
     },
     unlocked: [...data.unlocked].map((ordinal) => `baton_replica_${ordinal}`),
     connected: controllers.map(({ user }) => user),
@@ -440,13 +440,21 @@ function observed({ server }: ServerSession, holder: number): unknown {
     applier: applier.on ? 'ON' : 'OFF',
     applierErrors: applier.error === '' ? null : [applier.error],
     behind: applier.on ? age(next?.writtenAtMs) : null,
-    lastApplied: age(last?.writtenAtMs),
-    transaction: null,
+    lastApplied: age(applier.last?.writtenAtMs),
+    transaction: oldestTransaction(server),
     epoch:
       data.epoch === null ? null : { clusterId: data.epoch.clusterId, epoch: data.epoch.epoch, term: data.epoch.term },
     clone: cloneState(server),
     cloneBytes: { done: server.cloning?.bytesDone ?? null, total: server.cloning?.bytesTotal ?? null },
   };
+}
+
+/** In whole seconds, as information_schema has it; of clients, also those that are gone or killed. */
+function oldestTransaction({ sessions, world }: ServerSession['server']): number | null {
+  const since = [...sessions.values()].flatMap(({ user, committingSinceMs }) =>
+    committingSinceMs === null || user.startsWith('baton_') ? [] : [committingSinceMs],
+  );
+  return since.length === 0 ? null : Math.floor((world.nowMs() - Math.min(...since)) / 1000);
 }
 
 function cloneState({ cloning, data }: ServerSession['server']): unknown {
