@@ -30,9 +30,9 @@ export async function shrink(outcome: Outcome, options: ShrinkOptions): Promise<
   const { onLess, run = runHistory } = options;
   const kind = kindOf(failure);
   let least = outcome;
-  let left = options.tries;
+  let tried = 0;
   const without = async (from: number, to: number): Promise<boolean> => {
-    left--;
+    tried++;
     const faults = [...least.faults.slice(0, from), ...least.faults.slice(to)];
     const last = Math.max(0, ...faults.map(({ atMs }) => atMs));
     const less = await run({ seed, faults, stormMs: Math.min(least.stormMs, last + AFTER_MS) });
@@ -41,16 +41,15 @@ export async function shrink(outcome: Outcome, options: ShrinkOptions): Promise<
     onLess?.(faults);
     return true;
   };
-  let size = Math.ceil(least.faults.length / 2);
-  while (size >= 1 && left > 0) {
-    let any = false;
-    for (let at = 0; at < least.faults.length && left > 0;) {
-      if (await without(at, at + size)) any = true;
-      else at += size;
+  const round = async (size: number): Promise<boolean> => {
+    const before = least;
+    for (let at = 0; at < least.faults.length && tried < options.tries;) {
+      if (!(await without(at, at + size))) at += size;
     }
-    // What was needed before others went may be needed no more.
-    if (size > 1) size = Math.ceil(size / 2);
-    else if (!any) break;
-  }
+    return least !== before;
+  };
+  for (let size = Math.ceil(least.faults.length / 2); size > 1; size = Math.ceil(size / 2)) await round(size);
+  // What was needed before others went may be needed no more.
+  while (tried < options.tries && (await round(1)));
   return least;
 }
