@@ -135,8 +135,8 @@ describe('commits that wait', () => {
     const hung = { ...waiting(), busy: 'set-required' };
     const none = { record: { required: 0, mode: 'adaptive' }, wanted: { mode: 'adaptive' } } as const;
     const at = (ms: number): View => ({ ...view([hung, gone(1), gone(2)], none), nowMs: LATER_MS + ms });
-    assert.ok(act(decideLast([at(0), at(500), at(1500)]), 'kill', 0));
-    assert.equal(act(decideLast([at(0), at(500), at(1499)]), 'kill', 0), undefined);
+    assert.ok(act(decideLast([at(0), at(500), at(1000)]), 'kill', 0));
+    assert.equal(act(decideLast([at(0), at(500), at(999)]), 'kill', 0), undefined);
     const raised = (ms: number): View => ({ ...view([hung, gone(1), gone(2)]), nowMs: LATER_MS + ms });
     assert.equal(act(decideLast([raised(0), raised(500), raised(5000)]), 'kill', 0), undefined);
   });

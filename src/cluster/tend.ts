@@ -131,13 +131,13 @@ function watchWaiters(plan: Plan, primary: Extract<Verdict, { kind: 'serving' | 
     if (stillMs >= (primary.kind === 'opening' ? LATE_ACK_MS : LOST_ACK_MS)) release(plan, primary, stillMs);
     return false;
   }
+  if (needed > record.required && member.busy === 'set-required') toldInVain(plan, member);
   // Every commit waits for a moment, and an acker that was restarted takes one to attach again.
   if (stillMs < BLOCKED_MS) return true;
   plan.state = 'blocked';
   plan.reason =
     `${server.source.waiting} commits wait for ${needed} acknowledgements of ${names(record.ackers)}; ` +
     `${able.length} attached`;
-  if (needed > record.required && member.busy === 'set-required') toldInVain(plan, member);
   stuck(plan, primary, here, needed - able.length, stillMs);
   return true;
 }

@@ -313,6 +313,23 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
   },
 
+  {
+    name: 'told-in-vain-is-left-alone',
+    rule: '5: a primary that can’t be told to wait for fewer is ended while it can still be seen (wedge-told-in-vain)',
+    edits: [
+      cluster(
+        'tend',
+        "  if (needed > record.required && member.busy === 'set-required') toldInVain(plan, member);\n",
+        '  void toldInVain;\n',
+      ),
+    ],
+  },
+  {
+    name: 'decided-on-what-is-long-past',
+    rule: '5: what was seen before the brain stood still is not decided on (seen-before-the-pause)',
+    edits: [control('loop', 'const LOOKS_AGAIN = 3;', 'const LOOKS_AGAIN = 0;')],
+  },
+
   // ── 6: an unacknowledged commit never turns into a success ──────────────────────────────────────────────────────────
   {
     name: 'sigterm-says-ok',

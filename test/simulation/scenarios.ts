@@ -889,4 +889,119 @@ export const SCENARIOS: readonly Scenario[] = [
       await stage.endsWell();
     },
   },
+
+  // ── Found by random histories ───────────────────────────────────────────────────────────────────────────────────────
+  {
+    name: 'wedge-shortened-timeout',
+    history: 'somebody shortens the time that a commit waits just when a new primary is prepared: it is never opened',
+    mutation: null,
+    async play() {
+      const stage = await Stage.open();
+      const w = await stage.acknowledged(stage.write());
+      stage.down(0);
+      await stage.noted('done prepare');
+      stage.server(stage.leader ?? 0).timeoutMs = 1;
+      await stage.endsWell();
+      stage.holds('w is there', stage.shows(0, w));
+    },
+  },
+  {
+    name: 'seen-before-the-pause',
+    history:
+      'adaptive, n=2, k=1: 1 is just recorded as the primary; the brain looks, and pauses; 1 loses its disk; the brain goes on with what it saw, and lowers k to 0 for a primary that is no more',
+    mutation: 'decided-on-what-is-long-past',
+    async play() {
+      const stage = await Stage.open({ members: 2 });
+      const w = await stage.acknowledged(stage.write());
+      const [brain] = stage.world.livingBrains;
+      stage.switchover(1);
+      await stage.noted('act turn');
+      stage.note('answers take a while');
+      stage.world.network.slow(1, brain?.process.place ?? 0, 100);
+      await stage.run(20);
+      stage.note('the brain pauses');
+      brain?.process.freeze();
+      stage.loseDisk(1);
+      await stage.run(8 * SECONDS);
+      stage.note('the brain goes on');
+      brain?.process.thaw();
+      await stage.run(5 * SECONDS);
+      stage.holds('0 takes over', stage.leader === 0);
+      await stage.endsWell();
+      stage.holds('w is there', stage.shows(1, w));
+    },
+  },
+  {
+    name: 'record-missing-with-a-leaver',
+    history: 'the store is emptied while the only member that has everything is about to leave: nobody is to lead',
+    mutation: null,
+    async play() {
+      const stage = await Stage.open();
+      stage.switchover(2);
+      await stage.until('2 leads', () => stage.leader === 2 && stage.state === 'healthy');
+      for (const ordinal of [0, 1]) stage.cut(2, ordinal);
+      stage.write();
+      await stage.until('2 alone has it', () => stage.server(2).waiting > 0);
+      stage.note('the store is emptied, and somebody asks for two');
+      stage.brainDies();
+      stage.kill(2);
+      stage.world.ask({ replicas: 2 });
+      stage.world.shelf.lose();
+      stage.brainStarts();
+      await stage.endsWell();
+      stage.holds('2 has handed over', stage.leader !== 2);
+    },
+  },
+  {
+    name: 'wedge-told-in-vain',
+    history:
+      'adaptive, n=2: a CREATE USER waits, and 1 is gone; k is lowered in the record, but telling 0 waits behind the statement; that session is given up, and nobody can log in any more',
+    mutation: 'told-in-vain-is-left-alone',
+    async play() {
+      const stage = await Stage.open({ members: 2 });
+      await stage.acknowledged(stage.write());
+      stage.down(1);
+      stage.write(0, 'CREATE USER somebody');
+      await stage.until('k is 0', () => stage.record.required === 0);
+      await stage.run(2500);
+      stage.note('the brain dies, if it is not too late');
+      stage.brainDies();
+      stage.brainStarts();
+      await stage.until('writes go on', () => stage.state === 'degraded' && stage.isOpen(0), 30 * SECONDS);
+      await stage.acknowledged(stage.write());
+      await stage.endsWell();
+    },
+  },
+  {
+    name: 'wedge-one-of-two-attached',
+    history: 'n=5, k=2: a CREATE USER waits; one acker is attached, and all others knock in vain',
+    mutation: null,
+    async play() {
+      const stage = await Stage.open({ members: 5 });
+      for (const ordinal of [2, 3, 4]) stage.cut(0, ordinal);
+      stage.write(0, 'CREATE USER somebody');
+      await stage.until('nobody can log in', () => stage.server(0).holdsAcl);
+      await stage.run(1500);
+      for (const ordinal of [2, 3, 4]) stage.heal(0, ordinal);
+      await stage.until('writes go on', () => stage.state === 'healthy' && !stage.server(0).holdsAcl, 60 * SECONDS);
+      await stage.endsWell();
+    },
+  },
+  {
+    name: 'wedge-nothing-left-of-S',
+    history:
+      'n=2, k=1: 1 loses its disk; a CREATE USER waits for it for ever; the brain dies, and no replica is there to say whether it hears 0',
+    mutation: null,
+    async play() {
+      const stage = await Stage.open({ members: 2, mode: 'adaptive' });
+      await stage.acknowledged(stage.write());
+      stage.brainDies();
+      stage.loseDisk(1);
+      stage.write(0, 'CREATE USER somebody');
+      await stage.until('nobody can log in', () => stage.server(0).holdsAcl);
+      stage.brainStarts();
+      await stage.until('writes go on', () => stage.state === 'healthy', 60 * SECONDS);
+      await stage.endsWell();
+    },
+  },
 ];
