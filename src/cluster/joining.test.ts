@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { decide } from './decide.ts';
+import type { Decision } from './decision.ts';
 import type { MemberView, View } from './view.ts';
 import {
   absent,
@@ -204,10 +205,11 @@ describe('a member that needs more than binlogs', () => {
   });
 
   it('a donor whose applier and whose clone wait for each other is killed, and not one that they hold up for a moment', () => {
-    const held = (received: string): View => view([replica(1, received, { replica: { heldByClone: true } })]);
-    assert.deepEqual(acts(decideLast(lasting(held('0:1-90'), 9_999))), []);
-    assert.deepEqual(act(decideLast(lasting(held('0:1-90'), 10_000)), 'kill', 1)?.process, pid(1));
-    const goesOn = [held('0:1-90'), { ...held('0:1-91'), nowMs: LATER_MS + 10_000 }];
+    const held = (received: string): View =>
+      view([replica(1, received, { replica: { donating: true, received: rows('0:1-100') } })]);
+    assert.deepEqual(acts(decideLast(lasting(held('0:1-90'), 29_999))), []);
+    assert.deepEqual(act(decideLast(lasting(held('0:1-90'), 30_000)), 'kill', 1)?.process, pid(1));
+    const goesOn = [held('0:1-90'), { ...held('0:1-91'), nowMs: LATER_MS + 30_000 }];
     assert.deepEqual(acts(decideLast(goesOn)), []);
   });
 
@@ -265,6 +267,16 @@ describe('a member whose applier stopped', () => {
     assert.ok(first && second);
     const decision = decideLast([first, second]);
     assert.ok(act(decision, 'rebuild', 2));
+  });
+
+  it('goes on following while it is in S, which may not be able to do without it', () => {
+    const off = { applierError: '1062: Duplicate entry', applier: 'off', received: rows('0:1-100') } as const;
+    const stopped = replica(1, '0:1-90', { replica: { ...off, receiver: 'off' } });
+    const [tried, followed] = decideAll(lasting(view([stopped]), 100));
+    const on1 = (decision?: Decision): string[] => (decision ? acts(decision) : []).filter((one) => one.endsWith('1'));
+    assert.deepEqual([on1(tried), on1(followed)], [['apply 1'], ['follow 1']]);
+    const following = decideLast(lasting(view([replica(1, '0:1-90', { replica: off })]), 100));
+    assert.equal(act(following, 'apply', 1), undefined, 'its applier is not started at every look');
   });
 
   it('stays broken while nothing more is applied, though its error is cleared by trying', () => {

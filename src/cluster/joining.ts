@@ -22,8 +22,8 @@ const BROKEN_APPLIER_MS = 15_000;
 
 /** A clone is given up on stall, however long it takes otherwise. */
 const STALLED_CLONE_MS = 60_000;
-/** A donor's applier that a clone holds up goes on in a moment, or never. */
-const HELD_BY_CLONE_MS = 10_000;
+/** A donor that copies pages and applies nothing meanwhile goes on in a moment, or never. */
+const HELD_BY_CLONE_MS = 30_000;
 /** A primary where commits make no progress for so long is no donor as it is. */
 const BLOCKED_DONOR_MS = 2000;
 
@@ -153,6 +153,8 @@ function joinOne(plan: Plan, one: Answering, primary: Answering): void {
   }
   if (applierBroken(server)) {
     mend(plan, one, primary);
+    // What it receives counts all the same, and S may not be able to do without it.
+    if (mayAcknowledge(plan, one)) follow(plan, one, primary);
     return;
   }
   if (ackerOf(one, plan.record, plan.view) === null) {
@@ -167,7 +169,7 @@ function joinOne(plan: Plan, one: Answering, primary: Answering): void {
 
 /** A deadlock in MySQL, between a clone and a definition that its donor applies; it outlives the clone. */
 function isHeldByClone(plan: Plan, { member, server }: Answering): boolean {
-  if (server.replica?.heldByClone !== true) return false;
+  if (server.replica?.donating !== true || !hasUnapplied(server)) return false;
   return plan.lasting(`${member.ordinal} held by a clone at ${server.executed.toString()}`) >= HELD_BY_CLONE_MS;
 }
 
@@ -225,7 +227,8 @@ function follow(plan: Plan, one: Answering, primary: Answering): void {
   }
   // Acknowledging comes first: writes wait for that. Its applier is held up meanwhile.
   if (server.source.enabled) demote(plan, one);
-  if (server.replica?.applier === 'off') plan.act(member, { kind: 'apply' }, 'its applier is stopped');
+  if (server.replica?.applier === 'off' && !applierBroken(server))
+    plan.act(member, { kind: 'apply' }, 'its applier is stopped');
   if (!attached(server, primary.member, primary.server.serverUuid)) {
     plan.report(member, 'connecting', server.replica?.receiverError ?? '');
     return;
@@ -345,7 +348,7 @@ function leave(plan: Plan, one: Answering, primary: Answering): void {
   plan.soon();
   if (server.access !== 'closed') return demote(plan, one);
   // Until it is out of S it follows like any other: writes may need it, and the barrier by which others leave.
-  if (mayAck && errantRows(server, primary.server).isEmpty && !applierBroken(server)) return follow(plan, one, primary);
+  if (mayAck && errantRows(server, primary.server).isEmpty) return follow(plan, one, primary);
   if (server.source.enabled) return demote(plan, one);
   if (mayAck || connected) return;
   const disposable = member.aside === null && !foreign(plan, one) && primary.server.executed.contains(rowsOf(server));

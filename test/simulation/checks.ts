@@ -369,10 +369,10 @@ export class Checks {
     return null;
   }
 
-  /** In a quorum of two, k is fixed and S can't shrink: an acker with rows of its own is for people to look at. */
+  /** In a quorum of two, k is fixed and S can't shrink: an acker with rows of its own, or one that can't apply, is for people. */
   #excused({ mode, ackers, required }: ClusterRecord): boolean {
-    const errant = this.#world.decision?.members.some(({ state }) => state === 'errant') === true;
-    return errant && mode === 'quorum' && this.#world.wanted.replicas === 2 && ackers.length <= required;
+    const unfit = this.#world.decision?.members.some(({ state }) => state === 'errant' || state === 'broken') === true;
+    return unfit && mode === 'quorum' && this.#world.wanted.replicas === 2 && ackers.length <= required;
   }
 
   /** Whether every member has the primary's rows, and nothing waits. */

@@ -799,6 +799,17 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [cluster('joining', '  if (stuckMs <= BLOCKED_DONOR_MS) return;\n', '  if (stuckMs >= 0) return;\n')],
   },
   {
+    name: 'broken-member-of-S-is-only-mended',
+    rule: 'Joining: in S, a member whose applier stopped goes on following (wedge-broken-applier-in-S)',
+    edits: [
+      cluster(
+        'joining',
+        '    // What it receives counts all the same, and S may not be able to do without it.\n    if (mayAcknowledge(plan, one)) follow(plan, one, primary);\n',
+        '',
+      ),
+    ],
+  },
+  {
     name: 'no-kill-of-a-stuck-applier',
     rule: 'MySQL: an applier that waits for the rest of a transaction is killed, or a failover takes a minute',
     edits: [

@@ -1004,4 +1004,27 @@ export const SCENARIOS: readonly Scenario[] = [
       await stage.endsWell();
     },
   },
+  {
+    name: 'wedge-broken-applier-in-S',
+    history:
+      'n=2, quorum, S={1}: 1’s applier is broken for good; 0 is killed while t waits, and comes back with t, which 1 is to have first; but 1 is only mended, and can’t leave S',
+    mutation: 'broken-member-of-S-is-only-mended',
+    async play() {
+      const stage = await Stage.open({ members: 2, mode: 'quorum' });
+      stage.data(1).applierFault = true;
+      await stage.acknowledged(stage.write());
+      await stage.run(2 * SECONDS);
+      stage.cut(0, 1);
+      const t = stage.write();
+      await stage.until('t waits', () => stage.has(0, t));
+      stage.down(0);
+      stage.heal(0, 1);
+      await stage.noted('done seal');
+      stage.up(0);
+      await stage.until('0 is open again', () => stage.leader === 0 && stage.isOpen(0), 30 * SECONDS);
+      await stage.acknowledged(stage.write());
+      stage.data(1).applierFault = false;
+      await stage.endsWell();
+    },
+  },
 ];
