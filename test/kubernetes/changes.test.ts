@@ -150,7 +150,11 @@ test(
 );
 
 test('a StorageClass that does not exist is told of in the status', onKubernetes, async () => {
-  await using scene = await Scene.begin({ spec: { replicas: 2, storage: { className: 'none' } }, unwell: true });
+  await using scene = await Scene.begin({
+    spec: { replicas: 2, storage: { className: 'none' } },
+    volumes: 0,
+    unwell: true,
+  });
   await scene.until(async () => {
     const { members = [] } = await scene.status();
     return members.length === 2 && members.every(({ detail }) => /class "none", has no volume/.test(detail));

@@ -63,7 +63,7 @@ export interface SceneOptions {
   readonly spec: Readonly<Record<string, unknown>>;
   /** Default: 1. */
   readonly operators?: number;
-  /** Members that there are volumes for. Default: 3. */
+  /** Members that there are volumes for. Default: 3. 0: no StorageClass either. */
   readonly volumes?: number;
   /** It never becomes what it should be: the scene begins at once. */
   readonly unwell?: boolean;
@@ -104,7 +104,7 @@ export class Scene implements AsyncDisposable {
       scene.#watchPrimary();
       for (let at = 0; at < (options.operators ?? 1); at++) scene.startOperator();
       // An operator is there already, as a rule.
-      await scene.until(() => scene.leader !== null, 20_000, true);
+      await scene.until(() => scene.leader !== null, 40_000, true);
       const begunMs = performance.now();
       await scene.apply(options.spec);
       if (options.unwell !== true) await scene.healthy(120_000);
@@ -127,7 +127,8 @@ export class Scene implements AsyncDisposable {
         return localVolume(cluster, index, { node: NODES[index % NODES.length] ?? '', path });
       }),
     );
-    const all = [customResourceDefinition(), system, own, localStorageClass(cluster), ...volumes];
+    const storage = volumes.length === 0 ? [] : [localStorageClass(cluster), ...volumes];
+    const all = [customResourceDefinition(), system, own, ...storage];
     await this.kubectl(['apply', '--server-side', '--force-conflicts', '-f', '-'], toYaml(all));
     await this.kubectl(['wait', '--for=condition=Established', 'crd/mysqlclusters.baton.dev', '--timeout=20s']);
   }
@@ -330,6 +331,8 @@ export async function run(command: string, args: readonly string[], input?: stri
       if (error === null) resolve(stdout.trim());
       else reject(new Error(`${command} ${args.join(' ')}: ${stderr.trim() || error.message}`));
     });
+    // One that ends without reading says why by its exit code.
+    child.stdin?.on('error', () => undefined);
     child.stdin?.end(input ?? '');
   });
 }
