@@ -4,7 +4,18 @@ import { describe, it, type TestContext } from 'node:test';
 import type { Decision, MemberAct } from '../cluster/decision.ts';
 import type { ClusterRecord } from '../cluster/record.ts';
 import type { Contact, HostView, MemberView, ProcessId, View, Wanted } from '../cluster/view.ts';
-import { acker, answering, gone, pid, primary, record, replica, sealed, silent, wanted } from '../cluster/view-fixture.ts';
+import {
+  acker,
+  answering,
+  gone,
+  pid,
+  primary,
+  record,
+  replica,
+  sealed,
+  silent,
+  wanted,
+} from '../cluster/view-fixture.ts';
 import { Loop } from './loop.ts';
 import type { Clock, EndpointTarget, JournalEntry, MemberHosts, MemberLink, Ports, RecordStore } from './port.ts';
 import { SupersededError } from './superseded.ts';

@@ -31,7 +31,7 @@ export function printTable(rows: readonly Row[]): string {
     known
       .map(
         ({ name, rule, failed, tried, says, scenarios }) =>
-          `| ${name} | ${rule} | ${failed} of ${tried} | ${says} | ${scenarios.join(', ')} |\n`,
+          `| ${name} | ${rule.replaceAll('|', '\\|')} | ${failed} of ${tried} | ${says} | ${scenarios.join(', ')} |\n`,
       )
       .join('')
   );
@@ -39,9 +39,8 @@ export function printTable(rows: readonly Row[]): string {
 
 export function readTable(text: string): Row[] {
   return text.split('\n').flatMap((line) => {
-    const [, name = '', rule = '', counted = '', says = '', scenarios = ''] = line
-      .split('|')
-      .map((cell) => cell.trim());
+    const cells = line.split(/(?<!\\)\|/).map((cell) => cell.trim().replaceAll('\\|', '|'));
+    const [, name = '', rule = '', counted = '', says = '', scenarios = ''] = cells;
     const [, failed, tried] = /^(\d+) of (\d+)$/.exec(counted) ?? [];
     if (failed === undefined || tried === undefined) return [];
     const named = scenarios === '' ? [] : scenarios.split(', ');

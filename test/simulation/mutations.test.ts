@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import test from 'node:test';
-import { MUTATIONS, mutated } from './mutations.ts';
+import { printTable, readTable } from './mutation-table.ts';
+import { MUTATIONS, mutated, type Mutation } from './mutations.ts';
 import { SCENARIOS } from './scenarios.ts';
 
 const root = new URL('../../', import.meta.url);
@@ -20,3 +21,28 @@ test('every scenario’s rule is a mutation, and no two share a name', () => {
   assert.equal(new Set(names).size, names.length);
   for (const { mutation } of SCENARIOS) assert.ok(mutation === null || names.includes(mutation), mutation ?? '');
 });
+
+test('the table says of each rule that random histories fail without it', () => {
+  const rows = readTable(readFileSync(new URL('mutations.md', import.meta.url), 'utf8'));
+  assert.deepEqual(
+    rows.map(({ name, rule }) => [name, rule]),
+    MUTATIONS.map(({ name, rule }) => [name, rule]),
+    'npm run simulate -- --mutations --missing',
+  );
+  for (const { name, failed, tried } of rows) assert.ok(failed > 0, `${name}: ${failed} of ${tried}`);
+});
+
+test('what is written into the table is read from it again', () => {
+  const [first, second] = MUTATIONS;
+  assert.ok(first && second);
+  const row = { failed: 3, tried: 100, says: 'invariant 2', scenarios: ['one', 'another'] };
+  const rows = [
+    { ...row, ...pick(second) },
+    { ...row, ...pick(first), rule: '|S| - k + 1', scenarios: [] },
+  ];
+  assert.deepEqual(readTable(printTable(rows)), rows.toReversed());
+});
+
+function pick({ name, rule }: Mutation): Pick<Mutation, 'name' | 'rule'> {
+  return { name, rule };
+}
