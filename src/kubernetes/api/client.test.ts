@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -73,4 +75,23 @@ contexts: [{name: lab, context: {cluster: lab, user: me, namespace: shop}}]
   );
   assert.throws(() => findAccess({ kubeconfig: join(directory, 'none') }), AccessError);
   await rm(directory, { recursive: true });
+});
+
+test('a log that is followed may begin late; one that is not has to answer in time', async () => {
+  const server = createServer((_, answer) => {
+    setTimeout(() => answer.end('first\nlast'), 300);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await using fake = await FakeApiServer.start();
+  const client = new ApiClient({ ...fake.access, server: `http://127.0.0.1:${port}` }, { answerMs: 100 });
+  const read = async (patient: boolean): Promise<string[]> => {
+    const lines: string[] = [];
+    for await (const line of client.lines('/log', {}, { signal: AbortSignal.timeout(5000), patient })) lines.push(line);
+    return lines;
+  };
+  assert.deepEqual(await read(true), ['first', 'last']);
+  await assert.rejects(read(false), ApiUnreachableError);
+  client.close();
+  server.close();
 });

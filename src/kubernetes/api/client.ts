@@ -183,22 +183,33 @@ export class ApiClient {
     for await (const line of this.lines(path, query, { signal, silenceMs })) yield JSON.parse(line) as WatchEvent<T>;
   }
 
-  /** An answer that goes on and on, line by line, until `signal` aborts. Throws if it breaks, or is silent for too long. */
+  /**
+   * An answer that goes on and on, line by line, until `signal` aborts. Throws if it breaks, or is silent for too long.
+   *
+   * @param patient the answer may begin at any time: that of a log that is followed begins with its first line
+   */
   async *lines(
     path: string,
     query: NonNullable<Ask['query']>,
-    { signal, silenceMs }: { readonly signal: AbortSignal; readonly silenceMs?: number },
+    options: { readonly signal: AbortSignal; readonly silenceMs?: number; readonly patient?: boolean },
   ): AsyncGenerator<string> {
+    const { signal, silenceMs, patient = false } = options;
     const what = `${query['watch'] === undefined ? 'GET' : 'watch'} ${path}`;
     const begin = new AbortController();
     const giveUp = (): void => begin.abort();
     signal.addEventListener('abort', giveUp, { once: true });
-    const timer = setTimeout(giveUp, this.#answerMs);
+    const timer = patient ? undefined : setTimeout(giveUp, this.#answerMs);
     const sent = this.#send('GET', path, { query, signal: begin.signal }, this.#watchAgent);
-    const answer = await sent.finally(() => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', giveUp);
-    });
+    const answer = await sent
+      .catch((error: unknown) => {
+        if (signal.aborted) return null;
+        throw error;
+      })
+      .finally(() => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', giveUp);
+      });
+    if (answer === null) return;
     if (silenceMs !== undefined) {
       answer.setTimeout(silenceMs, () => answer.destroy(new Error(`nothing for ${silenceMs} ms`)));
     }

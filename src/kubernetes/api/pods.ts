@@ -108,5 +108,5 @@ export interface LogOptions {
 export function podLog(client: ApiClient, place: PodPlace, options: LogOptions): AsyncGenerator<string> {
   const { container, tail, follow = false, signal } = options;
   const query = { container, tailLines: String(tail), follow: follow ? 'true' : undefined };
-  return client.lines(pathOf(place, 'log'), query, { signal });
+  return client.lines(pathOf(place, 'log'), query, { signal, patient: follow });
 }
