@@ -16,6 +16,8 @@ export interface InstallOptions {
 
 export const OPERATOR_NAMESPACE = 'baton-system';
 export const OPERATOR_HTTP_PORT = 8080;
+/** Much is made and soon forgotten: what is kept for it is a third of what Node would take. */
+export const OPERATOR_ENVIRONMENT = { NODE_OPTIONS: '--max-semi-space-size=4', MALLOC_ARENA_MAX: '1' };
 const NAME = 'baton';
 
 /** In the order in which they can be applied. */
@@ -213,7 +215,11 @@ function deployment(namespace: string, { image, replicas = 2, watch = [] }: Inst
               image,
               imagePullPolicy: 'IfNotPresent',
               args: ['operator', ...watch.map((watched) => `--watch=${watched}`)],
-              env: [field('POD_NAME', 'metadata.name'), field('POD_NAMESPACE', 'metadata.namespace')],
+              env: [
+                field('POD_NAME', 'metadata.name'),
+                field('POD_NAMESPACE', 'metadata.namespace'),
+                ...Object.entries(OPERATOR_ENVIRONMENT).map(([name, value]) => ({ name, value })),
+              ],
               ports: [{ name: 'http', containerPort: OPERATOR_HTTP_PORT, protocol: 'TCP' }],
               resources: { requests: { cpu: '50m', memory: '128Mi' }, limits: { memory: '512Mi' } },
               securityContext: {

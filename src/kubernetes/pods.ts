@@ -50,6 +50,20 @@ interface Life {
   readonly sinceMs: number;
 }
 
+interface Address {
+  readonly host: string;
+  /** The Pod that has it, or had it last. */
+  readonly podUid: string;
+  /** By our clock, when the Pod had it last; infinite while it has. */
+  readonly seenMs: number;
+}
+
+/** What a session is with. */
+interface Connected {
+  readonly container: string;
+  readonly podUid: string;
+}
+
 /** The container that was last seen to run under an ordinal. */
 interface Ran {
   readonly container: string;
@@ -74,10 +88,9 @@ export class PodMembers implements MemberHosts {
   readonly #options: PodMembersOptions;
   readonly #lives = new Map<number, Life>();
   readonly #ran = new Map<number, Ran>();
-  /** `seenMs`: until when its Pod had it. */
-  readonly #addresses = new Map<number, { readonly host: string; readonly seenMs: number }>();
+  readonly #addresses = new Map<number, Address>();
   readonly #bootIds = new Map<string, string>();
-  readonly #sessions = new Map<number, Map<Session, string>>();
+  readonly #sessions = new Map<number, Map<Session, Connected>>();
   readonly #listeners = new Set<() => void>();
   readonly #unsubscribe: (() => void)[];
   /** How many Pods the StatefulSet asks for; null before that is known. */
@@ -157,8 +170,9 @@ export class PodMembers implements MemberHosts {
   async open(ordinal: number, target: Target, signal: AbortSignal): Promise<Session> {
     const container = containerOf(this.#pod(ordinal));
     const session = await Session.open(target, signal);
-    const open = this.#sessions.get(ordinal) ?? new Map<Session, string>();
-    this.#sessions.set(ordinal, open.set(session, container));
+    const open = this.#sessions.get(ordinal) ?? new Map<Session, Connected>();
+    const podUid = this.#podUidAt(ordinal, target.host);
+    this.#sessions.set(ordinal, open.set(session, { container, podUid }));
     session.onBroken(() => void open.delete(session));
     const [row] = await session.query(LIFE, [], signal);
     const pid = Number(row?.['pid'] ?? 0);
@@ -307,7 +321,7 @@ export class PodMembers implements MemberHosts {
     return {
       ordinal,
       process: this.#process(ordinal, pod),
-      bootId: this.#bootIds.get(pod?.metadata.uid ?? '') ?? '',
+      bootId: this.#bootId(ordinal, pod),
       aside: this.#aside(ordinal),
       disk: null,
       trouble: troubleOf(pod, this.#claim(ordinal)),
@@ -364,9 +378,11 @@ export class PodMembers implements MemberHosts {
     );
     if (pod !== null && report !== null) this.#bootIds.set(pod.metadata.uid, report.bootId);
     const host = pod?.status?.podIP ?? '';
-    if (host !== '') this.#addresses.set(ordinal, { host, seenMs: Number.POSITIVE_INFINITY });
-    else if (this.#addresses.get(ordinal)?.seenMs === Number.POSITIVE_INFINITY) {
-      this.#addresses.set(ordinal, { host: this.#addresses.get(ordinal)?.host ?? '', seenMs: this.#options.nowMs() });
+    const had = this.#addresses.get(ordinal);
+    if (pod !== null && host !== '') {
+      this.#addresses.set(ordinal, { host, podUid: pod.metadata.uid, seenMs: Number.POSITIVE_INFINITY });
+    } else if (had?.seenMs === Number.POSITIVE_INFINITY) {
+      this.#addresses.set(ordinal, { ...had, seenMs: this.#options.nowMs() });
     }
     const ran = this.#ran.get(ordinal);
     const container = containerOf(pod);
@@ -375,7 +391,25 @@ export class PodMembers implements MemberHosts {
     } else if (ran?.container === container && status?.state?.terminated !== undefined) ran.over = true;
     // Whoever is connected to a container that was followed by another waits for an answer that nobody gives.
     if (container === '' || status?.state?.running === undefined) return;
-    for (const [session, former] of this.#sessions.get(ordinal) ?? []) if (former !== container) session.destroy();
+    for (const [session, former] of this.#sessions.get(ordinal) ?? []) {
+      if (former.container !== container) session.destroy();
+    }
+  }
+
+  #podUidAt(ordinal: number, host: string): string {
+    const { metadata, status } = this.#pod(ordinal) ?? {};
+    if (metadata !== undefined && status?.podIP === host) return metadata.uid;
+    const known = this.#addresses.get(ordinal);
+    return known?.host === host ? known.podUid : '';
+  }
+
+  /**
+   * That of the Pod that answers: for a moment it may be one that was deleted, while the next one of its name comes up
+   * already. Empty while it is not known.
+   */
+  #bootId(ordinal: number, pod: Pod | null): string {
+    const connected = [...(this.#sessions.get(ordinal)?.values() ?? [])].at(-1);
+    return this.#bootIds.get(connected?.podUid ?? pod?.metadata.uid ?? '') ?? '';
   }
 
   #pod(ordinal: number): Pod | null {

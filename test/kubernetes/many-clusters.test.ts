@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
+import { OPERATOR_ENVIRONMENT } from '../../src/kubernetes/install.ts';
 import { measured } from './measure.ts';
 import { usageOf } from './usage.ts';
 
@@ -35,7 +36,7 @@ test('one operator looks after a hundred clusters', async (t) => {
     await once(lines, 'line');
     const operator = spawn(process.execPath, [program('operator-process.ts'), '0'], {
       stdio: ['ignore', 'ignore', 'inherit'],
-      env: { ...process.env, KUBECONFIG: kubeconfig },
+      env: { ...process.env, ...OPERATOR_ENVIRONMENT, KUBECONFIG: kubeconfig },
     });
     children.push(operator);
     const begunMs = performance.now();

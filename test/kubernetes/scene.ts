@@ -14,6 +14,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { createConnection, type Connection } from 'mysql2/promise';
 import type { RowDataPacket } from 'mysql2';
 import { customResourceDefinition } from '../../src/kubernetes/crd.ts';
+import { OPERATOR_ENVIRONMENT } from '../../src/kubernetes/install.ts';
 import { localStorageClass, localVolume, onLocalStorage } from '../../src/kubernetes/objects/persistent-volume.ts';
 import { toYaml } from '../../src/kubernetes/render.ts';
 import { validateCluster } from '../../src/spec/parse.ts';
@@ -157,7 +158,10 @@ export class Scene implements AsyncDisposable {
 
   startOperator(): ChildProcess {
     const program = join(import.meta.dirname, 'operator-process.ts');
-    const child = spawn(process.execPath, [program, '0', this.namespace], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, [program, '0', this.namespace], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, ...OPERATOR_ENVIRONMENT },
+    });
     this.operators.push(child);
     createInterface({ input: child.stdout }).on('line', (line) => {
       const file = process.env['BATON_TEST_LOG'];

@@ -240,9 +240,9 @@ const server = createServer((socket) => {
   const ordinal = (last ?? 10) - 10;
   socket.on('error', () => socket.destroy());
   socket.write(greeting());
-  // The client asks for TLS, in a packet of 36 bytes.
-  socket.once('data', (request: Buffer) => {
-    if (request.length !== 36) return void socket.destroy();
+  // The client asks for TLS, in a packet of 36 bytes; what it says after that may be there already.
+  socket.once('readable', () => {
+    if (socket.read(36) === null) return void socket.destroy();
     const secure = new TLSSocket(socket, { isServer: true, secureContext: member.context });
     let known = false;
     onPackets(secure, (sequence, body) => {
