@@ -11,8 +11,8 @@ import type { Server } from './server.ts';
 import { nameOf, type Transaction } from './transaction.ts';
 import type { World } from './world.ts';
 
-/** Nothing was disturbed for so long: what is true now could be seen. */
-const STEADY_MS = 3000;
+/** What was so for this long, every look that counts has shown. */
+const STEADY_MS = 1500;
 
 export class Checks {
   readonly #world: World;
@@ -112,19 +112,26 @@ export class Checks {
 
   /** Invariant 5: unknown is not down. */
   #isUnheard({ record, members }: View): void {
-    if (record.primary === null || this.#world.time.nowMs - this.#world.disturbedMs < STEADY_MS) return;
+    if (record.primary === null) return;
     const { ordinal, serverUuid } = record.primary;
     const { server } = this.#world.member(ordinal);
+    const contact = members.find((one) => one.ordinal === ordinal)?.contact;
     if (server === null || server.process.frozen || !server.listening || server.data.serverUuid !== serverUuid) return;
     if (server.superReadOnly || server.holdsAcl) return;
-    const hears = members.filter(({ ordinal: other, contact }) => {
+    if (contact?.kind === 'refused') {
+      this.#world.fail(`invariant 5: the primary, member ${ordinal}, is given up although it only refuses`);
+      return;
+    }
+    const hears = members.filter(({ ordinal: other, contact: seen, busy }) => {
       const replica = this.#world.member(other).server;
-      return contact.kind === 'answers' && replica?.receiver.hears(server) === true;
+      return seen.kind === 'answers' && busy === null && (replica?.receiver.hearsForMs(server) ?? 0) >= STEADY_MS;
     });
-    if (hears.length === 0 && !server.refusesAll) return;
+    const ackers = record.ackers.filter((acker) => hears.some((one) => one.ordinal === acker.ordinal));
+    // One that can have nothing acknowledged is no primary, whoever hears it.
+    if (hears.length === 0 || ackers.length < record.required) return;
     this.#world.fail(
-      `invariant 5: the primary, member ${ordinal}, is given up although it is well` +
-        (server.refusesAll ? ', and only refuses' : `, and heard by ${hears.map((one) => one.ordinal).join(', ')}`),
+      `invariant 5: the primary, member ${ordinal}, is given up although it is well, and heard by ` +
+        hears.map((one) => one.ordinal).join(', '),
     );
   }
 
@@ -314,9 +321,20 @@ export class Checks {
     if (!this.#world.members.some(holds) || !this.#oneHasAll(record, lost)) return false;
     if (record.mode === 'quorum') return lost.size <= record.required;
     if (!lost.has(record.primary.ordinal)) return true;
+    if (this.#mayBeLowered(record)) return false;
     const surviving = record.ackers.filter((acker) => !lost.has(acker.ordinal) && this.#dataOf(acker) !== null).length;
-    // With S smaller than k a brain may be about to lower k to none.
     return record.required > 0 && surviving >= Math.max(1, record.ackers.length - record.required + 1);
+  }
+
+  /** Adaptive: where fewer are attached than k, a brain that has just seen that may be about to record it. */
+  #mayBeLowered({ primary, ackers, required }: ClusterRecord): boolean {
+    const server = primary === null ? null : this.#world.member(primary.ordinal).server;
+    if (server === null || this.#world.livingBrains.length === 0) return ackers.length < required;
+    const attached = ackers.filter(
+      (acker) =>
+        this.#dataOf(acker) !== null && this.#world.member(acker.ordinal).server?.receiver.hears(server) === true,
+    );
+    return attached.length < required;
   }
 
   /** Rows of their own, as errant ones are, on two ackers: no member could take over that has both. */

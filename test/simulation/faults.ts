@@ -259,6 +259,8 @@ function plot(random: Random, members: number): Planned[] {
       } else if (random.chance(0.7)) then(lag(a));
       atMs += random.between(0, 1500);
       then({ kind: 'switchover', to: random.pick<Target | null>([a, a, b, null]) });
+      if (random.chance(0.25))
+        then({ kind: 'lost-swaps', count: 1, land: 'late' }, random.pick(['act close', 'done close', 'act seal']));
       if (random.chance(0.4))
         then({ kind: 'relief' }, random.pick(['act close', 'done close', 'act seal', 'record switchover']));
       break;
@@ -301,6 +303,11 @@ function plot(random: Random, members: number): Planned[] {
       if (random.chance(0.4))
         then({ kind: 'cut-brain', target: 'primary', oneWay: false, ms: random.between(6000, 12_000) });
       if (random.chance(0.5)) then({ kind: 'record-slow', byMs: random.between(200, 1500), ms: ms() });
+      if (random.chance(0.3)) {
+        // It is back just when another is recorded, and nobody goes on from there for a while.
+        then({ kind: 'brain-dies', ms: random.between(200, 2500) }, 'record failover');
+        then({ kind: 'relief' }, 'record failover');
+      }
       then(
         { kind: 'relief' },
         random.pick([

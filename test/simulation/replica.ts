@@ -26,6 +26,8 @@ export class Receiver {
   #source: Server | null = null;
   #heardMs = 0;
   #deafUntilMs = 0;
+  /** Since when no heartbeat was missed. */
+  #unbrokenSinceMs = 0;
 
   constructor(server: Server) {
     this.#server = server;
@@ -134,7 +136,7 @@ export class Receiver {
     }
     this.state = 'on';
     this.error = '';
-    this.#heardMs = world.nowMs();
+    this.#heardMs = this.#unbrokenSinceMs = world.nowMs();
     this.#source = source;
     this.#watch(attempt);
   }
@@ -155,18 +157,26 @@ export class Receiver {
     const { world, process } = this.#server;
     const from = this.#source?.process;
     if (this.state !== 'on' || from === undefined || world.nowMs() < this.#deafUntilMs) return;
-    if (from.alive && !from.frozen && !world.network.isCut(from.place, process.place)) this.#heardMs = world.nowMs();
+    if (!from.alive || from.frozen || world.network.isCut(from.place, process.place)) return;
+    if (world.nowMs() - this.#heardMs >= world.netTimeoutMs / 2) this.#unbrokenSinceMs = world.nowMs();
+    this.#heardMs = world.nowMs();
   }
 
   /** The machine's clock jumps: until the next heartbeat, the last one seems to be long past, or in the future. */
   jumpClock(ms: number): void {
     this.#heardMs -= ms;
     this.#deafUntilMs = this.#server.world.nowMs() + this.#server.world.netTimeoutMs / 2;
+    this.#unbrokenSinceMs = this.#deafUntilMs;
   }
 
   /** Whether the heartbeats of this very server come. */
   hears(source: Server): boolean {
     return this.state === 'on' && this.#source === source && this.silentMs < this.#server.world.netTimeoutMs / 2;
+  }
+
+  /** For how long it has heard this very server without a break. */
+  hearsForMs(source: Server): number {
+    return this.hears(source) ? this.#server.world.nowMs() - this.#unbrokenSinceMs : 0;
   }
 
   /** Since when nothing came, not even a heartbeat. */
@@ -203,7 +213,7 @@ export class Applier {
   applyMs = 0.3;
   /** It waits for the rest of a transaction that a dead source began to send. */
   amid = false;
-  /** What this process applied last. */
+  /** What this process applied last of what it was turned to. */
   last: Transaction | null = null;
   #busy = false;
   #stopped: (() => void)[] = [];
