@@ -126,6 +126,10 @@ describe('a switchover', () => {
     const long = primary(0, { oldestTransactionSeconds: 60 });
     const first = decide(ask([long]));
     assert.deepEqual([first.memory.switchover?.phase, first.primary.hold], ['waiting', false]);
+    const next = decide({ ...ask([long]), nowMs: LATER_MS + 500 }, first.memory);
+    assert.ok(next.againMs > 100, 'who asks MySQL more often than every 0.1 s never hears that it is over');
+    const over = decide({ ...ask([primary(0)]), nowMs: LATER_MS + 1000 }, first.memory);
+    assert.equal(over.memory.switchover?.phase, 'draining', 'and no longer than it takes');
     const later = decide({ ...ask([long]), nowMs: LATER_MS + 5000 }, first.memory);
     assert.deepEqual([later.memory.switchover?.phase, later.primary.hold], ['draining', true]);
   });

@@ -11,6 +11,8 @@ import { heard, incarnationOf, type Answering, type Plan } from './plan.ts';
 const MOVE_MS = 2000;
 /** Statements under way come to their end at the endpoint; whoever takes longer is cut. */
 const DRAIN_MS = 150;
+/** innodb_trx shows nothing new to who asks more often than every 0.1 s: not that a transaction is over, either. */
+const OPEN_TRANSACTIONS_MS = 150;
 const LONG_TRANSACTION_SECONDS = 1;
 const PUT_OFF_MS = 3000;
 const RETRY_MS = 2000;
@@ -138,7 +140,7 @@ export function continueSwitchover(plan: Plan, primary: Answering): boolean {
     return undo(plan, primary, now, `member ${now.to} does not answer any more`);
   const target = { member, server };
   const elapsedMs = plan.view.nowMs - now.sinceMs;
-  plan.soon(3);
+  if (now.phase !== 'waiting') plan.soon(3);
   switch (now.phase) {
     case 'waiting': {
       const refusal = unable(plan, target, primary);
@@ -147,9 +149,10 @@ export function continueSwitchover(plan: Plan, primary: Answering): boolean {
       // Nobody is held up meanwhile: a long transaction gets its grace, and all others go on.
       const long = primary.server.oldestTransactionSeconds >= LONG_TRANSACTION_SECONDS;
       if (long && elapsedMs < plan.view.wanted.limits.switchoverGraceMs) {
-        plan.soon(50);
+        plan.soon(OPEN_TRANSACTIONS_MS);
         return announce(plan, primary, `a transaction is open for ${primary.server.oldestTransactionSeconds} s`);
       }
+      plan.soon(3);
       enter(plan, { ...now, phase: 'draining', sinceMs: plan.view.nowMs });
       return show(plan, primary, 'connections drain');
     }

@@ -1,6 +1,7 @@
 /** What somebody asks for while clients write: scaling, switchovers, other durability. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Writer, verify, stallLimitMs } from './ledger.ts';
 import { Scene } from './scene.ts';
 
@@ -133,6 +134,28 @@ test('a switchover with a long transaction open waits its grace, others write on
   const [rows] = await again.query('SELECT * FROM ledger.long_ones');
   assert.deepEqual(rows, []);
   await again.end();
+  await verify(scene, [writer]);
+});
+
+test('a switchover that waits for a long transaction goes on as soon as that is over, though its client stays', async (t) => {
+  await using scene = await Scene.begin('{replicas: 3, switchover: {graceSeconds: 30}}');
+  const writer = await Writer.begin(scene);
+  const [target = -1] = scene.replicas;
+  const client = await scene.connect();
+  client.on('error', () => undefined);
+  await client.query('CREATE TABLE ledger.long_ones (id INT PRIMARY KEY)');
+  await client.query('START TRANSACTION');
+  await client.query('INSERT INTO ledger.long_ones VALUES (1)');
+  await scene.until(() => (scene.server(scene.primary)?.oldestTransactionSeconds ?? 0) >= 1);
+  const switching = scene.switchover(target);
+  await sleep(1000);
+  await client.query('COMMIT');
+  const over = performance.now();
+  const { done, reason } = await switching;
+  assert.equal(done, true, reason);
+  t.diagnostic(`${(performance.now() - over).toFixed(0)} ms after the transaction`);
+  assert.ok(performance.now() - over < 5000);
+  client.destroy();
   await verify(scene, [writer]);
 });
 
