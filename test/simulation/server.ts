@@ -66,8 +66,6 @@ export class Server {
   superReadOnly: boolean;
   readOnly: boolean;
   offline: boolean;
-  /** RESET REPLICA ALL leaves a channel without a source behind, until the next start. */
-  channelLeft = false;
   /** A brain has let somebody in since it started. */
   released = false;
   replicaEnabled: boolean;

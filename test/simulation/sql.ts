@@ -76,7 +76,7 @@ const STATEMENTS: readonly (readonly [RegExp, Handler])[] = [
     /^START REPLICA(?: (IO|SQL)_THREAD)?$/,
     ({ server }, [, thread], _, done) => {
       if (server.data.replica === null)
-        return done({ errno: server.channelLeft ? 1871 : 1200, message: 'The server is not configured as replica' });
+        return done({ errno: 1871, message: 'Replica failed to initialize connection metadata structure' });
       if (thread !== 'SQL') server.receiver.start();
       if (thread !== 'IO') server.applier.start();
       server.released = true;
@@ -127,7 +127,6 @@ const STATEMENTS: readonly (readonly [RegExp, Handler])[] = [
         return done({ errno: 3081, message: 'This operation cannot be performed with running replication threads' });
       }
       server.data.dropRelay();
-      server.channelLeft = true;
       server.data.replica = null;
       server.applier.error = '';
       server.receiver.error = '';
