@@ -49,6 +49,7 @@ const STATUS_MS = 500;
 const SWITCHOVER_MS = 20_000;
 /** How long a Pod that is deleted waits for a successor (its preStop is a little longer). */
 const DRAIN_MS = 30_000;
+const DRAIN_AGAIN_MS = 300;
 
 /** Secrets are looked at so often; certificates last for months. */
 const SECRETS_MS = 10_000;
@@ -218,6 +219,7 @@ export class KubernetesCluster {
       term: () => loop.latest?.view.record.term ?? 0,
       log: (event) => this.#log(event),
     });
+    const over = new AbortController();
     const loop = new Loop({
       clock: systemClock,
       records,
@@ -228,6 +230,8 @@ export class KubernetesCluster {
       onDecision: () => {
         this.#statusDue = true;
         this.#heed();
+        // Not only when a Pod changes: it may have been going when this brain took over.
+        this.#drainMaybe(loop, members, over.signal);
       },
       link: (ordinal) =>
         new ServerLink({
@@ -249,8 +253,6 @@ export class KubernetesCluster {
     }
     this.#hindrance = null;
     this.#loop = loop;
-    const over = new AbortController();
-    const unwatch = members.onChange(() => this.#drainMaybe(loop, members, over.signal));
     try {
       await Promise.all([
         loop.run(this.#stop.signal).finally(() => over.abort()),
@@ -258,7 +260,6 @@ export class KubernetesCluster {
         this.#keepSecrets({ members, loop, secrets, tls, controller: passwords.controller }, over.signal),
       ]);
     } finally {
-      unwatch();
       endpoints.close();
       members.close();
       this.#loop = null;
@@ -273,9 +274,14 @@ export class KubernetesCluster {
         continue;
       this.#drained.add(uid);
       const limit = AbortSignal.any([signal, AbortSignal.timeout(DRAIN_MS)]);
-      void loop
-        .switchover(null, limit)
-        .then(({ done, reason }) => this.#log({ event: 'drain', ordinal, text: done ? `done: ${reason}` : reason }));
+      void loop.switchover(null, limit).then(async ({ done, reason }) => {
+        this.#log({ event: 'drain', ordinal, text: done ? `done: ${reason}` : reason });
+        if (done) return;
+        // It is going, whatever was in the way: tried again for as long as it is there.
+        await systemClock.sleep(DRAIN_AGAIN_MS, signal);
+        this.#drained.delete(uid);
+        if (!signal.aborted) this.#drainMaybe(loop, members, signal);
+      });
     }
   }
 

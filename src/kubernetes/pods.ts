@@ -6,6 +6,7 @@
 import type { HostView, ProcessId, ProcessView, SetAside } from '../cluster/view.ts';
 import { systemClock } from '../control/clock.ts';
 import type { MemberHosts } from '../control/port.ts';
+import { MAX_MEMBERS } from '../mysql/names.ts';
 import { Session, type Target } from '../mysql/session.ts';
 import { quantityBytes } from '../spec/quantity.ts';
 import type { MySQLCluster } from '../spec/resource.ts';
@@ -79,6 +80,7 @@ const ORDER_MS = 10_000;
 const REBUILD_MS = 300_000;
 const POD_MS = 300_000;
 const MAX_ATTEMPTS = 10;
+const ORDINALS: readonly number[] = Array.from({ length: MAX_MEMBERS }, (_, ordinal) => ordinal);
 /** The API server takes a moment to let go of what an object owned. */
 const ORPHANED_MS = 500;
 /** Soon another Pod may have it. */
@@ -112,10 +114,7 @@ export class PodMembers implements MemberHosts {
         if (key.startsWith(keyOf(namespace, claim(0).replace(/0$/, '')))) this.#changed();
       }),
     ];
-    for (const pod of pods.all()) {
-      const ordinal = this.#ordinalOf(keyOf(pod.metadata.namespace, pod.metadata.name));
-      if (ordinal !== null) this.#podChanged(ordinal);
-    }
+    for (const ordinal of this.#ordinals()) this.#podChanged(ordinal);
   }
 
   close(): void {
@@ -427,11 +426,7 @@ export class PodMembers implements MemberHosts {
 
   /** Of the Pods that there are, ascending. */
   #ordinals(): number[] {
-    return this.#options.pods
-      .all()
-      .map(({ metadata }) => this.#ordinalOf(keyOf(metadata.namespace, metadata.name)))
-      .filter((ordinal) => ordinal !== null)
-      .sort((a, b) => a - b);
+    return ORDINALS.filter((ordinal) => this.#pod(ordinal) !== null);
   }
 
   async #delete({ metadata }: Pod): Promise<void> {

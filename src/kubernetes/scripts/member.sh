@@ -381,18 +381,25 @@ is_uuid() { [[ $1 =~ ^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$ ]]; }
 # ── drain, alive ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 # Returns as soon as there is nothing to wait for: it follows another by now; it has been closed for two seconds, without
-# following anybody; nobody follows it, so nobody could take over; or it does not answer. Then, or if this never ran,
-# SIGTERM comes, and `run` does what is right without it.
+# following anybody; nobody follows it, so nobody could take over; or it does not answer, twice. Then, or if this never
+# ran, SIGTERM comes, and `run` does what is right without it.
 drain() { # SECONDS
-  local deadline closed follows followers idle=0
+  local deadline closed follows followers idle=0 unheard=0
   now_ms
   deadline=$((now + $1 * 1000))
   while ((now < deadline)); do
-    read -r closed follows followers < <(
-      ask 1 "$socket" "SELECT $CLOSED,
+    if ! read -r closed follows followers < <(
+      ask 2 "$socket" "SELECT $CLOSED,
         EXISTS (SELECT 1 FROM performance_schema.replication_connection_configuration WHERE CHANNEL_NAME = '' AND HOST <> ''),
         (SELECT COUNT(*) FROM performance_schema.processlist WHERE COMMAND LIKE 'Binlog Dump%')"
-    ) || return 0
+    ); then
+      unheard=$((unheard + 1))
+      ((unheard < 2)) || return 0
+      sleep 0.2
+      now_ms
+      continue
+    fi
+    unheard=0
     if ((closed && follows)); then return 0; fi
     if ((closed || followers == 0)); then idle=$((idle + 1)); else idle=0; fi
     ((idle < 10)) || return 0
