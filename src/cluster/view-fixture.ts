@@ -89,7 +89,7 @@ export function following(source: number, received: string): ReplicaView {
     applier: 'on',
     applierError: '',
     acking: true,
-    heldByClone: false,
+    donating: false,
   };
 }
 

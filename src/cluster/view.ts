@@ -73,8 +73,8 @@ export interface ReplicaView {
   readonly applierError: string;
   /** Whether the running receiver acknowledges. */
   readonly acking: boolean;
-  /** A statement that it applies waits for a clone of which it is the donor. */
-  readonly heldByClone: boolean;
+  /** It is the donor of a clone that copies pages: its last step, over in a moment as a rule. */
+  readonly donating: boolean;
 }
 
 export interface CloneView {

@@ -29,7 +29,7 @@ export interface ServerObservation {
     readonly applier: 'on' | 'off';
     readonly applierError: string;
     readonly acking: boolean;
-    readonly heldByClone: boolean;
+    readonly donating: boolean;
   } | null;
   readonly epochRow: { readonly clusterId: string; readonly epoch: number; readonly term: number } | null;
   readonly clone: {
@@ -54,8 +54,7 @@ const observation = (epoch: string): string => `SELECT JSON_OBJECT(
      WHERE variable_name IN ('Rpl_semi_sync_source_status', 'Rpl_semi_sync_source_wait_sessions', 'Rpl_semi_sync_replica_status')),
   'applierWaits', (SELECT COUNT(*) FROM performance_schema.processlist
      WHERE USER = 'system user' AND STATE LIKE 'Waiting for semi-sync ACK%'),
-  'heldByClone', EXISTS (SELECT 1 FROM performance_schema.processlist
-     WHERE USER = 'system user' AND STATE = 'Waiting for clone PAGE_COPY state'),
+  'donating', (SELECT COUNT(*) FROM performance_schema.processlist WHERE STATE = 'clone (page copy)'),
   'unlocked', (SELECT JSON_ARRAYAGG(User) FROM mysql.user WHERE User LIKE 'baton\\_replica\\_%' AND account_locked = 'N'),
   'connected', (SELECT JSON_ARRAYAGG(USER) FROM performance_schema.processlist WHERE USER LIKE 'baton\\_replica\\_%'),
   'receiver', (SELECT JSON_OBJECT('host', c.HOST, 'port', c.PORT, 'uuid', s.SOURCE_UUID, 'state', s.SERVICE_STATE,
@@ -108,7 +107,7 @@ interface Seen {
   required: number;
   status: Record<string, string>;
   applierWaits?: number;
-  heldByClone?: number;
+  donating?: number;
   unlocked: string[] | null;
   connected: string[] | null;
   receiver: {
@@ -193,7 +192,7 @@ function replicaOf(seen: Seen): ServerObservation['replica'] {
     applier: seen.applier === 'ON' ? 'on' : 'off',
     applierError: seen.applierErrors?.[0] ?? '',
     acking: seen.status['Rpl_semi_sync_replica_status'] === 'ON',
-    heldByClone: seen.heldByClone === 1,
+    donating: (seen.donating ?? 0) > 0,
   };
 }
 
