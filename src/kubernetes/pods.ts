@@ -74,6 +74,12 @@ interface Ran {
 const LIFE = `SELECT @@server_uuid AS uuid, UNIX_TIMESTAMP(NOW(6)) * 1000 AS ms,
   (SELECT THREAD_OS_ID FROM performance_schema.threads WHERE NAME = 'thread/sql/main') AS pid`;
 
+/** mysqld waits where its volume is full, and says so every ten minutes; nobody else in the Pod could tell. */
+const FULL = `SELECT DATE_FORMAT(LOGGED, '%H:%i:%s') AS at, DATA AS said FROM performance_schema.error_log
+  WHERE LOGGED > NOW(6) - INTERVAL 11 MINUTE AND (DATA LIKE '%No space left on device%' OR DATA LIKE '%Disk is full%')
+  ORDER BY LOGGED DESC LIMIT 1`;
+const LOG_MS = 5000;
+
 /** An order reaches a Pod within a second or two; a node that is away carries it out when it is back. */
 const ORDER_MS = 10_000;
 /** A new data directory is made in seconds; a Pod that comes anew may have to be scheduled, its image pulled. */
@@ -93,6 +99,8 @@ export class PodMembers implements MemberHosts {
   readonly #addresses = new Map<number, Address>();
   readonly #bootIds = new Map<string, string>();
   readonly #sessions = new Map<number, Map<Session, Connected>>();
+  /** What a member's own log says of a full volume. */
+  readonly #full = new Map<number, string>();
   readonly #listeners = new Set<() => void>();
   readonly #unsubscribe: (() => void)[];
   /** How many Pods the StatefulSet asks for; null before that is known. */
@@ -183,6 +191,18 @@ export class PodMembers implements MemberHosts {
       this.#changed();
     }
     return session;
+  }
+
+  /** Looks into the logs of those that are connected. */
+  async readLogs(): Promise<void> {
+    for (const ordinal of this.#ordinals()) {
+      const [session] = [...(this.#sessions.get(ordinal)?.keys() ?? [])].slice(-1);
+      if (session === undefined) continue;
+      const [row] = await session.query(FULL, [], AbortSignal.timeout(LOG_MS));
+      const said = row === undefined ? null : `its log said at ${String(row['at'])} UTC: ${String(row['said'])}`;
+      if (said === null) this.#full.delete(ordinal);
+      else this.#full.set(ordinal, said.slice(0, 400));
+    }
   }
 
   /** Members whose Pods were made when something else was asked for. */
@@ -323,7 +343,7 @@ export class PodMembers implements MemberHosts {
       bootId: this.#bootId(ordinal, pod),
       aside: this.#aside(ordinal),
       disk: null,
-      trouble: troubleOf(pod, this.#claim(ordinal)),
+      trouble: troubleOf(pod, this.#claim(ordinal)) ?? this.#full.get(ordinal) ?? null,
       host: here ? hostOf(this.#options.cluster(), ordinal) : '',
       port: here ? MYSQL_PORT : 0,
     };

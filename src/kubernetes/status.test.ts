@@ -11,7 +11,7 @@ interface Told {
   readonly primary?: string;
   readonly ready?: string;
   readonly reason?: string;
-  readonly members?: readonly { readonly name: string; readonly state: string }[];
+  readonly members?: readonly { readonly name: string; readonly state: string; readonly detail: string }[];
   readonly conditions: readonly {
     readonly type: string;
     readonly status: string;
@@ -46,6 +46,12 @@ test('without its primary it is not Ready, and says why', () => {
   const told = statusOf(cluster, 3, { decision: decideLast(views), view: one }, null, []) as unknown as Told;
   assert.equal(condition(told, 'Ready')?.status, 'False');
   assert.match(told.reason ?? '', /member 0/);
+});
+
+test('what Kubernetes or its own log knows of a member is told, also of one that answers', () => {
+  const one = view([{ ...primary(), trouble: 'its log said: Disk is full' }, replica(1), replica(2)]);
+  const told = statusOf(cluster, 3, latest(one), null, []) as unknown as Told;
+  assert.equal(told.members?.[0]?.detail, 'its log said: Disk is full');
 });
 
 test('a spec that makes no sense is told, and since when a condition holds stays', () => {

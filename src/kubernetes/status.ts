@@ -63,7 +63,10 @@ export function statusOf(
         role,
         state,
         // Of one that does not answer, Kubernetes knows more than we.
-        detail: server === null ? (member?.trouble ?? (reason || (troubleOf(member) ?? ''))) : reason,
+        detail:
+          server === null
+            ? (member?.trouble ?? (reason || (troubleOf(member) ?? '')))
+            : reason || (member?.trouble ?? ''),
         ...(server === null ? {} : { serverUuid: server.serverUuid }),
         ...(lagSeconds === null ? {} : { lagSeconds: Math.round(lagSeconds) }),
       };

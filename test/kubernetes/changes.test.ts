@@ -161,6 +161,22 @@ test('a StorageClass that does not exist is told of in the status', onKubernetes
   }, 60_000);
 });
 
+test('a volume that is full is told of in the status; with room again, writes go on', onKubernetes, async () => {
+  await using scene = await Scene.begin({ spec: { replicas: 1 }, volumes: 1, volumeMib: 400 });
+  const writer = await Writer.begin(scene);
+  const inPod = (script: string): Promise<string> =>
+    scene.kubectl(['exec', 'mysql-0', '-c', 'mysql', '--', 'bash', '-c', script]);
+  await inPod('dd if=/dev/zero of=/var/lib/mysql/filler bs=1M 2>/dev/null; true');
+  await scene.until(async () => {
+    const { members = [] } = await scene.status();
+    return members.some(({ detail }) => /No space left on device|Disk is full/.test(detail));
+  }, 60_000);
+  await inPod('rm /var/lib/mysql/filler');
+  // mysqld tries again once a minute.
+  await writer.writesAgain(90_000);
+  await verify(scene, writer);
+});
+
 test('a change that makes no sense is refused by the API server, which names the field', onKubernetes, async () => {
   await using scene = await Scene.begin({ spec: { replicas: 1 } });
   const patch = (spec: unknown): Promise<string> =>

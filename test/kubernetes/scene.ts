@@ -66,6 +66,8 @@ export interface SceneOptions {
   readonly operators?: number;
   /** Members that there are volumes for. Default: 3. 0: no StorageClass either. */
   readonly volumes?: number;
+  /** How large each volume really is, in MiB; of the lab's nodes. Default: as large as the machine's disk. */
+  readonly volumeMib?: number;
   /** It never becomes what it should be: the scene begins at once. */
   readonly unwell?: boolean;
 }
@@ -84,6 +86,7 @@ export class Scene implements AsyncDisposable {
   /** The Pods behind the primary's Service, each time that they changed. */
   readonly behindPrimary: (readonly string[])[] = [];
   #watch: ChildProcess | null = null;
+  readonly #mounted: string[] = [];
   readonly #listeners = new Set<(line: LogLine) => void>();
   readonly #options: SceneOptions;
   readonly #directory: string;
@@ -125,6 +128,11 @@ export class Scene implements AsyncDisposable {
       Array.from({ length: this.#options.volumes ?? 3 }, async (_, index) => {
         const path = join(this.#directory, String(index));
         await mkdir(path, { mode: 0o777 });
+        const { volumeMib } = this.#options;
+        if (volumeMib !== undefined) {
+          await run('mount', ['-t', 'tmpfs', '-o', `size=${volumeMib}m,mode=777`, 'baton-test', path]);
+          this.#mounted.push(path);
+        }
         return localVolume(cluster, index, { node: NODES[index % NODES.length] ?? '', path });
       }),
     );
@@ -325,6 +333,7 @@ export class Scene implements AsyncDisposable {
     );
     const label = `app.kubernetes.io/instance=mysql`;
     await this.kubectl(['delete', 'pv', '-l', label, '--timeout=30s']).catch(() => undefined);
+    for (const path of this.#mounted) await run('umount', ['-l', path]);
     await rm(this.#directory, { recursive: true, force: true });
   }
 }
