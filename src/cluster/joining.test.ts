@@ -288,6 +288,26 @@ describe('a member whose applier stopped', () => {
   });
 });
 
+describe('a replica whose disk was full', () => {
+  const at = (ms: number, disk: string | null, executed: string, waiting = 0): View => ({
+    ...view([primary(0, { source: { waiting } }), replica(2, executed, {}, { disk })]),
+    nowMs: LATER_MS + ms,
+  });
+  const kills = (views: View[]): boolean => acts(decideLast(views)).includes('kill 2');
+
+  it('is started anew as soon as there is room: its receiver would wait for up to a minute', () => {
+    const full = [at(0, 'disk full', '0:1-90'), at(300, 'disk full', '0:1-90')];
+    assert.equal(kills(full), false);
+    assert.equal(kills([...full, at(600, null, '0:1-90')]), true);
+    assert.equal(kills([...full, at(600, null, '0:1-100', 1)]), true, 'or commits wait for it');
+  });
+
+  it('goes on if it missed nothing', () => {
+    assert.equal(kills([at(0, 'disk full', '0:1-100'), at(300, null, '0:1-100')]), false);
+    assert.equal(kills([at(0, null, '0:1-90'), at(300, null, '0:1-90')]), false);
+  });
+});
+
 describe('a replica whose data directory is gone', () => {
   const bare = replica(2, '0:1-100', {}, { disk: 'directory gone: /data is no data directory any more' });
 

@@ -122,6 +122,12 @@ function joinOne(plan: Plan, one: Answering, primary: Answering): void {
     plan.act(member, { kind: 'kill', process: member.process.id }, `it runs without its data (${member.disk ?? ''})`);
     return;
   }
+  if (waitsForRoom(plan, one, primary) && member.process.kind === 'running') {
+    const why = 'its disk has room again, which MySQL looks for once a minute only';
+    plan.report(member, 'waiting', why);
+    plan.act(member, { kind: 'kill', process: member.process.id }, why);
+    return;
+  }
   if (isHeldByClone(plan, one) && member.process.kind === 'running') {
     const why = 'a clone waits for its applier, which waits for the clone';
     plan.report(member, 'stuck', why);
@@ -165,6 +171,15 @@ function joinOne(plan: Plan, one: Answering, primary: Answering): void {
     return;
   }
   follow(plan, one, primary);
+}
+
+/** A receiver that found no room for what it received stays attached, and neither acknowledges nor stops. */
+function waitsForRoom(plan: Plan, { member, server }: Answering, primary: Answering): boolean {
+  const key = `no room for ${member.ordinal}`;
+  const had = plan.before.since[key] !== undefined;
+  if (member.disk !== null) plan.lasting(key);
+  if (member.disk !== null || !had || server.replica?.receiver !== 'on') return false;
+  return primary.server.source.waiting > 0 || !rowsOf(server).contains(primary.server.executed);
 }
 
 /** A deadlock in MySQL, between a clone and a definition that its donor applies; it outlives the clone. */

@@ -19,6 +19,10 @@ const TICK_MS = 1000;
 
 /** Acts that are statements, and so end with the server's process. */
 const STATEMENTS: ReadonlySet<string> = new Set<Act['kind']>([
+  'seal',
+  'apply',
+  'turn',
+  'follow',
   'set-required',
   'unlock',
   'lock-out',
