@@ -20,6 +20,8 @@ export interface Link {
 interface Passage extends Link {
   readonly client: Socket;
   readonly server: Socket;
+  /** One end is gone, and the other has not heard of it yet. */
+  readonly ends: (() => void)[];
 }
 
 export class Links implements AsyncDisposable {
@@ -76,7 +78,7 @@ export class Links implements AsyncDisposable {
     if (port === undefined || client.destroyed) return void client.destroy();
     const server = connect({ host: HOST, port, noDelay: true });
     this.#sockets.add(server);
-    const passage = { ...link, client, server };
+    const passage: Passage = { ...link, client, server, ends: [] };
     this.#passages.add(passage);
     for (const [from, to] of [
       [client, server],
@@ -88,9 +90,12 @@ export class Links implements AsyncDisposable {
       to.on('drain', () => this.#apply(passage));
       from.on('error', () => {});
       from.on('close', () => {
-        to.destroySoon();
-        this.#passages.delete(passage);
         this.#sockets.delete(from);
+        passage.ends.push(() => {
+          to.destroySoon();
+          this.#passages.delete(passage);
+        });
+        this.#apply(passage);
       });
     }
     client.setNoDelay(true);
@@ -116,6 +121,8 @@ export class Links implements AsyncDisposable {
       server.destroy();
       return;
     }
+    // A connection that ends is noticed in spite of a pause: across a cut, nobody is told.
+    if (cut === undefined) for (const end of passage.ends.splice(0)) end();
     hear(client, cut !== 'silent' && cut !== 'deaf' && !server.writableNeedDrain);
     hear(server, cut !== 'silent' && cut !== 'dumb' && !client.writableNeedDrain);
   }
