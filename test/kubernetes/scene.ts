@@ -328,6 +328,9 @@ export class Scene implements AsyncDisposable {
       await once(operator, 'exit');
       clearTimeout(late);
     }
+    // What is over need not be stopped in good order.
+    const now = ['--force', '--grace-period=0', '--wait=false'];
+    await this.kubectl(['delete', 'statefulset,pods', '--all', ...now]).catch(() => undefined);
     await this.kubectl(['delete', 'namespace', this.namespace, '--timeout=60s']).catch((error: unknown) =>
       console.error(error),
     );
