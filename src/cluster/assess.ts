@@ -73,9 +73,23 @@ export function ackerOf(answering: Answering, record: ClusterRecord, view: View)
   return acker ?? null;
 }
 
-/** How many of S must be sealed, or seen, so that nothing can be, or was, acknowledged without one of them. */
-export function enoughAckers(record: ClusterRecord): number {
-  return record.ackers.length - record.required + 1;
+/** Each server that is in S. S may name one twice, as it was before its machine restarted and after; it acknowledges once. */
+export function serversOf(ackers: readonly Acker[]): Set<string> {
+  return new Set(ackers.map(({ serverUuid }) => serverUuid));
+}
+
+/**
+ * How many more of S must be sealed, or seen, so that nothing can be, or was, acknowledged without one of them. Whoever k
+ * servers acknowledged to, one of these has it, if fewer than k servers are left of which some entry is not among them.
+ */
+export function lackingAckers(record: ClusterRecord, have: readonly Acker[]): number {
+  const left = serversOf(record.ackers.filter((acker) => !have.includes(acker)));
+  return Math.max(0, left.size - record.required + 1);
+}
+
+/** Those of S that these are. */
+export function ackersAmong(some: readonly Answering[], record: ClusterRecord, view: View): Acker[] {
+  return some.flatMap((one) => ackerOf(one, record, view) ?? []);
 }
 
 export function names(members: readonly { ordinal: number }[]): string {

@@ -3,14 +3,24 @@
  * follow) is decided from the record, by whichever brain is there.
  */
 import { GtidSet } from '../gtid/gtid-set.ts';
-import { ackerOf, applierBroken, enoughAckers, hasUnapplied, isSealed, names, rowsOf } from './assess.ts';
+import {
+  ackerOf,
+  ackersAmong,
+  applierBroken,
+  hasUnapplied,
+  isSealed,
+  lackingAckers,
+  names,
+  rowsOf,
+  serversOf,
+} from './assess.ts';
 import { retryApplier } from './broken.ts';
 import { asAcker } from './create.ts';
 import { awaitsClone, foreign } from './membership.ts';
 import { demote, reportUnheard, stillReadable } from './joining.ts';
 import { heard, incarnationOf, type Answering, type Plan } from './plan.ts';
 import { sameProcess } from './primary.ts';
-import { sameIncarnation, type ClusterRecord } from './record.ts';
+import { sameIncarnation } from './record.ts';
 import type { MemberView } from './view.ts';
 
 /** An applier that gets nothing done for so long makes it the next one's turn. */
@@ -79,20 +89,18 @@ interface Chosen {
 /** Invariant 2: the union of what enough ackers received holds every acknowledged write of this epoch. */
 function fromAckers(plan: Plan, others: readonly Answering[], sealed: readonly Answering[]): Chosen | null {
   const { record, view } = plan;
-  const need = enoughAckers(record);
   const ackers = sealed.filter((one) => ackerOf(one, record, view) !== null);
-  if (ackers.length < need) {
-    const coming = others.filter((one) => ackerOf(one, record, view) !== null).length;
-    if (coming >= need) {
-      plan.reason = `${plan.reason}: sealing, ${ackers.length} of ${need}`;
-      return null;
-    }
-    return lost(plan, need, ackers);
+  const lacking = lackingAckers(record, ackersAmong(ackers, record, view));
+  if (lacking > 0) {
+    const need = ackers.length + lacking;
+    if (lackingAckers(record, ackersAmong(others, record, view)) > 0) return lost(plan, need, ackers);
+    plan.reason = `${plan.reason}: sealing, ${ackers.length} of ${need}`;
+    return null;
   }
   const union = ackers.reduce((all, { server }) => all.union(rowsOf(server)), GtidSet.EMPTY);
   const former = GtidSet.parse(record.floor);
   // Who acknowledges anything has all before it: if the union lacks the floor, nothing was acknowledged in this epoch.
-  const floor = union.contains(former) ? former.union(perhapsAcknowledged(record, ackers)) : former;
+  const floor = union.contains(former) ? former.union(perhapsAcknowledged(plan, ackers)) : former;
   const candidate = best(plan, sealed, floor);
   if (candidate === null) {
     if (others.some((one) => !sealed.includes(one) && rowsOf(one.server).contains(floor))) {
@@ -112,8 +120,10 @@ function fromAckers(plan: Plan, others: readonly Answering[], sealed: readonly A
  * What can have been acknowledged, or shown, in this epoch is on k of S; so a row is left out that fewer have, even if
  * every acker that is not sealed had it: one that the primary alone wrote, or that somebody wrote on a replica.
  */
-function perhapsAcknowledged(record: ClusterRecord, sealed: readonly Answering[]): GtidSet {
-  const holders = Math.max(1, record.required - (record.ackers.length - sealed.length));
+function perhapsAcknowledged({ record, view }: Plan, sealed: readonly Answering[]): GtidSet {
+  const have = ackersAmong(sealed, record, view);
+  const unseen = serversOf(record.ackers.filter((acker) => !have.includes(acker))).size;
+  const holders = Math.max(1, record.required - unseen);
   // heldBy[n]: the rows that more than n of those looked at so far have.
   const heldBy: GtidSet[] = Array.from({ length: holders }, () => GtidSet.EMPTY);
   for (const { server } of sealed) {

@@ -1,6 +1,6 @@
 /** Opening: after a creation, a failover, a switchover, a restart in place alike. */
 import { GtidSet } from '../gtid/gtid-set.ts';
-import { enoughAckers, hasUnapplied, names, rowsOf, ackerOf } from './assess.ts';
+import { ackerOf, ackersAmong, hasUnapplied, lackingAckers, names, rowsOf } from './assess.ts';
 import { failOver } from './fail-over.ts';
 import { join, stillReadable } from './joining.ts';
 import { admit, awaitsClone, shape } from './membership.ts';
@@ -123,7 +123,7 @@ function wiser(plan: Plan, { member, server }: Answering): boolean {
   const { record, view } = plan;
   if (server.epochRow?.epoch !== record.epoch || record.required === 0) return false;
   const ackers = plan.answering().filter((one) => ackerOf(one, record, view) !== null);
-  const canSeal = ackers.length >= enoughAckers(record);
+  const canSeal = lackingAckers(record, ackersAmong(ackers, record, view)) === 0;
   const floor = GtidSet.parse(record.floor);
   // One to take over, and enough to acknowledge to it: else the next one would be no better off.
   const others = plan

@@ -154,6 +154,13 @@ describe('a primary is given up', () => {
     assert.equal(kind([silent(0), empty(1), silent(2)], one), 'gone');
   });
 
+  it('when too few servers of S are left to acknowledge, of which S may name one twice', () => {
+    const s = [acker(1), acker(2), acker(3), acker(1, { bootId: 'next boot' })];
+    const over = { record: { ackers: s, required: 2 }, wanted: { replicas: 4, required: 2 } };
+    assert.equal(kind([silent(0), deaf(1), deaf(2), replica(3)], over), 'gone');
+    assert.equal(kind([silent(0), deaf(1), replica(2), replica(3)], over), 'doubtful');
+  });
+
   it('when ackers that were sealed for a failover that came to nothing can not get back to it, though one still hears it', () => {
     const sizes = { replicas: 5, required: 2 };
     const five = { record: { required: 2, ackers: [1, 2, 3, 4].map((ordinal) => acker(ordinal)) }, wanted: sizes };

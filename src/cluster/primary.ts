@@ -1,7 +1,7 @@
 /** What is to be thought of the recorded primary. */
-import { ackerOf, attached, enoughAckers, follows, names } from './assess.ts';
+import { ackersAmong, attached, follows, lackingAckers, names, serversOf } from './assess.ts';
 import { heard, type Answering, type Plan } from './plan.ts';
-import type { Acker, Incarnation } from './record.ts';
+import type { Acker, ClusterRecord, Incarnation } from './record.ts';
 import type { MemberView, ProcessId } from './view.ts';
 
 export type Verdict =
@@ -46,10 +46,12 @@ export function judgePrimary(plan: Plan, recorded: Incarnation): Verdict {
 function judgeDisk(plan: Plan, member: MemberView): Verdict | null {
   if (member.disk === null) return null;
   if (plan.lasting(`disk of ${member.ordinal}`) < plan.view.wanted.limits.detectionMs) return null;
-  const able = plan
-    .answering()
-    .filter((one) => one.member.disk === null && ackerOf(one, plan.record, plan.view) !== null);
-  if (plan.record.required === 0 || able.length < enoughAckers(plan.record)) return null;
+  const able = ackersAmong(
+    plan.answering().filter((one) => one.member.disk === null),
+    plan.record,
+    plan.view,
+  );
+  if (plan.record.required === 0 || lackingAckers(plan.record, able) > 0) return null;
   return { kind: 'gone', known: false, why: `the primary, member ${member.ordinal}, can't write: ${member.disk}` };
 }
 
@@ -99,6 +101,14 @@ function isRefused({ server }: Answering): boolean {
   return server.replica?.receiver === 'connecting' && number > 0 && (number < 2000 || number > 2999);
 }
 
+/** Whether nothing can be acknowledged to a primary that these of S, some of them at least, do not hear. */
+function isMute({ ackers, required }: ClusterRecord, deaf: readonly Acker[]): boolean {
+  if (required === 0 || deaf.length === 0) return false;
+  const able = serversOf(ackers);
+  for (const { serverUuid } of deaf) able.delete(serverUuid);
+  return able.size < required;
+}
+
 /** Ackers of whose data nothing is left, as other data under their ordinals shows: they acknowledge nothing any more. */
 function replacedAckers(plan: Plan): Acker[] {
   return plan.record.ackers.filter((acker) => {
@@ -111,9 +121,9 @@ function replacedAckers(plan: Plan): Acker[] {
 function giveUp(plan: Plan, primary: MemberView, what: string): Verdict {
   const uuid = plan.record.primary?.serverUuid ?? '';
   const witnesses = plan.answering().filter((one) => tries(one, primary));
+  const { record, view } = plan;
   const replaced = replacedAckers(plan);
-  const enough = Math.max(1, enoughAckers(plan.record));
-  if (witnesses.length === 0 && (plan.record.required === 0 || replaced.length < enough)) {
+  if (witnesses.length === 0 && !isMute(record, replaced)) {
     const why = `${what}, and no replica answers that could say more: we may be the ones cut off`;
     return { kind: 'doubtful', why, ask: true };
   }
@@ -126,10 +136,12 @@ function giveUp(plan: Plan, primary: MemberView, what: string): Verdict {
   );
   // Where too many ackers are deaf for a commit to be acknowledged, one that hears it is no sign of life: one account
   // statement that waits locks everybody out who is not connected yet, the controller too.
-  const { record, view } = plan;
-  const deaf = witnesses.filter((one) => !hearing.includes(one) && ackerOf(one, record, view) !== null).length;
-  const mute = record.required > 0 && deaf + replaced.length >= enough;
-  if (hearing.length > 0 && !mute) {
+  const deaf = ackersAmong(
+    witnesses.filter((one) => !hearing.includes(one)),
+    record,
+    view,
+  );
+  if (hearing.length > 0 && !isMute(record, [...deaf, ...replaced])) {
     const who = hearing.map(({ member }) => `member ${member.ordinal}`).join(', ');
     // One that an abandoned failover sealed neither acknowledges nor counts as deaf: without it, this could last for ever.
     return { kind: 'doubtful', why: `${what}, but ${who} still hears it: we may be the ones cut off`, ask: true };

@@ -99,7 +99,16 @@ export class Checks {
           (this.#world.powerLoss || acker.bootId === bootId),
       ),
     );
-    if (ackers.length < record.ackers.length - record.required + 1) return;
+    // Whoever k servers acknowledged to: one of these has it, if fewer than k are left. S may name a server twice.
+    const seen = (acker: Acker): boolean =>
+      ackers.some(
+        ({ ordinal, bootId, server }) =>
+          ordinal === acker.ordinal &&
+          server.serverUuid === acker.serverUuid &&
+          (this.#world.powerLoss || bootId === acker.bootId),
+      );
+    const left = new Set(record.ackers.filter((acker) => !seen(acker)).map(({ serverUuid }) => serverUuid));
+    if (left.size >= record.required) return;
     const rows = (server: ServerView): GtidSet => server.executed.union(server.replica?.received ?? GtidSet.EMPTY);
     const all = ackers.reduce((sum, { server }) => sum.union(rows(server)), GtidSet.parse(record.floor));
     // One whose applier was broken is not believed in before it is past its error.

@@ -40,7 +40,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'one-fewer-sealed',
     rule: '1, 2: |S| - k + 1 ackers are sealed and counted; here one fewer is enough',
-    edits: [cluster('assess', 'record.ackers.length - record.required + 1', 'record.ackers.length - record.required')],
+    edits: [cluster('assess', 'left.size - record.required + 1', 'left.size - record.required')],
   },
   {
     name: 'seal-skipped',
@@ -100,8 +100,8 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       cluster(
         'fail-over',
-        'const floor = union.contains(former) ? former.union(perhapsAcknowledged(record, ackers)) : former;',
-        'const floor = former.isEmpty ? union : perhapsAcknowledged(record, ackers);',
+        'const floor = union.contains(former) ? former.union(perhapsAcknowledged(plan, ackers)) : former;',
+        'const floor = former.isEmpty ? union : perhapsAcknowledged(plan, ackers);',
       ),
     ],
   },
@@ -119,8 +119,8 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       cluster(
         'fail-over',
-        'const need = enoughAckers(record);',
-        "const gone = plan.view.members.find((one) => one.ordinal === record.primary?.ordinal)?.process.kind === 'gone';\n  const need = gone ? Math.min(1, enoughAckers(record)) : enoughAckers(record);",
+        'const lacking = lackingAckers(record, ackersAmong(ackers, record, view));',
+        "const gone = plan.view.members.find((one) => one.ordinal === record.primary?.ordinal)?.process.kind === 'gone';\n  const counted = lackingAckers(record, ackersAmong(ackers, record, view));\n  const lacking = gone ? Math.min(ackers.length === 0 ? 1 : 0, counted) : counted;",
       ),
     ],
   },
@@ -139,11 +139,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'holders-counted-too-strictly',
     rule: '2: a row that k of S may have is kept, counting every acker that is not sealed as one that has it',
     edits: [
-      cluster(
-        'fail-over',
-        'Math.max(1, record.required - (record.ackers.length - sealed.length))',
-        'Math.max(1, record.required)',
-      ),
+      cluster('fail-over', 'Math.max(1, record.required - unseen)', 'Math.max(1, unseen < 0 ? 0 : record.required)'),
     ],
   },
   {
@@ -276,7 +272,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'unknown-read-as-down',
     rule: '5: a primary that one replica still hears is not given up',
-    edits: [cluster('primary', 'if (hearing.length > 0 && !mute) {', 'if (hearing.length > 99) {')],
+    edits: [cluster('primary', 'if (hearing.length > 0 && !isMute(', 'if (hearing.length > 99 && !isMute(')],
   },
   {
     name: 'refused-read-as-down',
@@ -294,8 +290,8 @@ export const MUTATIONS: readonly Mutation[] = [
       ),
       cluster(
         'primary',
-        'if (hearing.length > 0 && !mute) {',
-        "if (hearing.length > 0 && !mute && contactOf(primary) !== 'refused') {",
+        'if (hearing.length > 0 && !isMute(',
+        "if (hearing.length > 0 && contactOf(primary) !== 'refused' && !isMute(",
       ),
       cluster(
         'primary',
@@ -309,7 +305,7 @@ export const MUTATIONS: readonly Mutation[] = [
     rule: '5: a primary whose commits make no progress although enough ackers knock is killed (wedge-account-statement)',
     edits: [
       cluster('tend', '  stuck(plan, primary, here, needed - able.length, stillMs);\n', '  void stuck;\n'),
-      cluster('primary', 'const mute = record.required > 0 &&', 'const mute = record.required > 99 &&'),
+      cluster('primary', 'if (required === 0 || deaf.length === 0)', 'if (required >= 0 || deaf.length === 0)'),
     ],
   },
 
