@@ -362,6 +362,11 @@ describe('a member that the resource no longer asks for', () => {
     assert.deepEqual(how(sealed(2, '2:1', { epochRow: { clusterId: 'another', epoch: 1, term: 1 } })), [true, false]);
   });
 
+  it('is not stopped while a clone is under way that may read from it', () => {
+    const cloning = empty(1, {}, { busy: 'clone' });
+    assert.equal(act(decide(view([for1(), cloning, sealed(2)], two)), 'retire', 2), undefined);
+  });
+
   it('sigterm-says-ok: that does not answer is not asked to stop: commits may wait there', () => {
     const retire = act(decide(view([for1(), silent(2)], two)), 'retire', 2);
     assert.deepEqual([retire?.orderly, retire?.disposable], [false, false]);

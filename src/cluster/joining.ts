@@ -366,6 +366,8 @@ function leave(plan: Plan, one: Answering, primary: Answering): void {
   if (mayAck && errantRows(server, primary.server).isEmpty) return follow(plan, one, primary);
   if (server.source.enabled) return demote(plan, one);
   if (mayAck || connected) return;
+  // A clone that loses its donor looks for it for minutes.
+  if (plan.view.members.some((other) => other.busy === 'clone')) return;
   const disposable = member.aside === null && !foreign(plan, one) && primary.server.executed.contains(rowsOf(server));
   plan.act(member, { kind: 'retire', orderly: true, disposable }, 'the resource asks for fewer members');
 }
