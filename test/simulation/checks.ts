@@ -79,8 +79,22 @@ export class Checks {
     const before = this.#givenUp.get(brain);
     this.#givenUp.set(brain, givenUp?.epoch ?? -1);
     if (givenUp !== null && before !== givenUp.epoch) this.#isUnheard(view);
+    this.#leadsToWhoWaits(decision, view);
     if (this.#world.shelf.tampered) this.#touchesNothing(decision, view);
     else if (decision.state === 'lost') this.#isLost(decision, view);
+  }
+
+  /** Invariant 7: no endpoint leads to a primary that is seen not to wait for acknowledgements. */
+  #leadsToWhoWaits({ primary }: Decision, { record, members }: View): void {
+    if (record.required === 0) return;
+    for (const { ordinal, contact } of members) {
+      if (!primary.members.includes(ordinal) || contact.kind !== 'answers' || !contact.server.locked) continue;
+      const { access, source } = contact.server;
+      if (access !== 'open' || (source.enabled && source.active)) continue;
+      this.#world.fail(
+        `invariant 7: clients are led to member ${ordinal}, which is seen not to wait for acknowledgements`,
+      );
+    }
   }
 
   /** `lost` is said only where it is true: enough ackers answer, sealed and idle, and one of them has all that they have. */

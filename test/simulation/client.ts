@@ -27,7 +27,9 @@ export class Client {
   /** Which member the present session is at. */
   at: number | null = null;
   /** The next write is an account statement. */
-  accountNext = false;
+  #accountNext = false;
+  /** Ends the present pause. */
+  #wake: () => void = () => undefined;
   #session: SimulatedSession | null = null;
   #stopped = false;
 
@@ -39,6 +41,12 @@ export class Client {
 
   stop(): void {
     this.#stopped = true;
+  }
+
+  /** Its next write is an account statement, and comes at once. */
+  writeAccount(): void {
+    this.#accountNext = true;
+    this.#wake();
   }
 
   /** The endpoint leads elsewhere: what is open to other members is cut. */
@@ -93,8 +101,8 @@ export class Client {
   async #write(session: SimulatedSession): Promise<void> {
     const { world } = this.#options;
     const id = world.nextRow++;
-    const account = this.accountNext;
-    this.accountNext = false;
+    const account = this.#accountNext;
+    this.#accountNext = false;
     try {
       if (world.clientRandom.chance(READS)) await this.#read(session);
       if (account) await session.query('CREATE USER somebody', [], this.#deadline(PATIENCE_MS));
@@ -115,10 +123,13 @@ export class Client {
   #sleep(ms: number): Promise<void> {
     const { time } = this.#options.world;
     return new Promise((resolve) => {
-      this.process.after(ms, () => {
+      const end = (): void => {
+        timer.run = null;
         time.promised();
         resolve();
-      });
+      };
+      const timer = this.process.after(ms, end);
+      this.#wake = end;
     });
   }
 

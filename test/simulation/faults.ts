@@ -250,10 +250,10 @@ function plot(random: Random, members: number): Planned[] {
     case 'switchover':
       if (random.chance(0.5)) {
         // The target lags, and a commit waits for the acknowledgement of another.
-        then({ kind: 'slow-link', from: 'primary', to: a, extraMs: random.between(50, 900), ms: ms() });
+        then({ kind: 'slow-link', from: 'primary', to: a, extraMs: random.between(50, 2500), ms: ms() });
         then(
           random.chance(0.5)
-            ? { kind: 'slow-link', from: b, to: 'primary', extraMs: random.between(50, 1500), ms: ms() }
+            ? { kind: 'slow-link', from: b, to: 'primary', extraMs: random.between(50, 2500), ms: ms() }
             : { kind: 'cut', from: b, to: 'primary', oneWay: true, ms: random.between(300, 3000) },
         );
       } else if (random.chance(0.7)) then(lag(a));
@@ -384,6 +384,14 @@ function plot(random: Random, members: number): Planned[] {
       // A statement waits for the acknowledgement of somebody who can't come back; or is waited for no longer.
       if (random.chance(0.5)) then({ kind: 'down', target: b, ms: random.between(4000, 12_000) });
       atMs += random.between(0, 3000);
+      if (random.chance(0.4)) {
+        // Its connection is gone by the time that it is wanted.
+        then({ kind: 'cut', from: 'primary', to: a, oneWay: false, ms: random.between(1200, 4000) });
+        then({ kind: 'account-statement' });
+        if (random.chance(0.3)) then({ kind: 'lose-disk', target: random.pick<Target>([a, b]) });
+        if (random.chance(0.3)) then({ kind: 'down', target: a, ms: random.between(2000, 9000) });
+        break;
+      }
       then(random.chance(0.6) ? { kind: 'account-statement' } : { kind: 'semi-sync-off' });
       then({ kind: 'cut', from: 'primary', to: a, oneWay: random.chance(0.5), ms: random.between(300, 4000) });
       if (random.chance(0.5))
@@ -710,8 +718,7 @@ export class Injector {
       }
       case 'account-statement': {
         const [client] = this.#world.clients;
-        if (client !== undefined) client.accountNext = true;
-        return;
+        return client?.writeAccount();
       }
       case 'too-many-connections': {
         const { server } = this.#member(fault.target);
