@@ -5,6 +5,7 @@
  *   npm run simulate -- --seed 7 --verbose     one history, as a timeline
  *   npm run simulate -- --seed 7 --shrink      the fewest faults with which it still fails, as a timeline
  *   npm run simulate -- --scenario late-swap   one of the named counterexamples
+ *   npm run simulate -- --scenarios            writes the table of these
  *   npm run simulate -- --mutations            switches the rules off one by one: each has to be noticed; writes the table
  *   npm run simulate -- --mutation NAME        one of them; together with --seed, --shrink and --verbose, to look at what it does
  */
@@ -20,6 +21,7 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     /** Plays one of the named counterexamples instead. */
     scenario: { type: 'string' },
+    scenarios: { type: 'boolean', default: false },
     /** With --seed: takes away what its failure does not need, and shows what is left. */
     shrink: { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
@@ -39,6 +41,7 @@ const FAILURES = 20;
 /** Histories for one mutation; and how many at most, where none of these fails. */
 const COUNTED = 100;
 const MOST_TRIED = 1000;
+const SCENARIO_TABLE = new URL('../test/simulation/counterexamples.md', import.meta.url);
 const TABLE = new URL('../test/simulation/mutations.md', import.meta.url);
 const here = fileURLToPath(import.meta.url);
 const mutate = new URL('../test/simulation/mutate.ts', import.meta.url).href;
@@ -49,6 +52,9 @@ if (mutant === undefined && values.mutation !== undefined && (values.seed ?? val
   await tryOne(values.mutation[0] ?? '', process.argv.slice(2), 'inherit');
 } else if (mutant === undefined && (values.mutations || values.mutation !== undefined)) {
   await tryMutations(values.mutation ?? null);
+} else if (values.scenarios) {
+  const { scenarioTable } = await import('../test/simulation/scenario-table.ts');
+  writeFileSync(SCENARIO_TABLE, scenarioTable());
 } else if (values.scenario !== undefined) {
   await play(values.scenario);
 } else if (values.shrink) {
