@@ -12,15 +12,16 @@ import { UNOWNED } from './objects/object.ts';
 const SECRETS_PATH = '/api/v1/namespaces/default/secrets';
 const own = defaultCluster('mysql');
 const given: MySQLCluster = { ...own, spec: { ...own.spec, tls: { secretName: 'given' } } };
-const validity = { from: new Date(Date.now() - 1000), until: new Date(Date.now() + 3_600_000) };
+const DAY_MS = 86_400_000;
+const validity = { from: new Date(Date.now() - 1000), until: new Date(Date.now() + 10 * DAY_MS) };
 
 async function keeping(
-  work: (server: FakeApiServer, tls: (cluster: MySQLCluster) => ClusterTls) => Promise<void>,
+  work: (server: FakeApiServer, tls: (cluster: MySQLCluster, nowMs?: () => number) => ClusterTls) => Promise<void>,
 ): Promise<void> {
   await using server = await FakeApiServer.start();
   const client = new ApiClient(server.access, { answerMs: 500 });
   try {
-    await work(server, (cluster) => new ClusterTls(client, () => cluster, UNOWNED));
+    await work(server, (cluster, nowMs) => new ClusterTls(client, () => cluster, UNOWNED, nowMs));
   } finally {
     client.close();
   }
@@ -77,7 +78,7 @@ test('a Secret that would part members from each other is refused, and what they
       [/found none/, {}],
       [/is not signed by ca.crt/, { 'ca.crt': other.certificate, 'tls.crt': good.certificate, 'tls.key': good.key }],
       [/not the key of/, { 'ca.crt': root.certificate, 'tls.crt': good.certificate, 'tls.key': other.key }],
-      [/ended on/, { 'ca.crt': root.certificate, 'tls.crt': old.certificate, 'tls.key': old.key }],
+      [/ends on/, { 'ca.crt': root.certificate, 'tls.crt': old.certificate, 'tls.key': old.key }],
       [/./, { 'ca.crt': 'x', 'tls.crt': 'y', 'tls.key': 'z' }],
     ] as const) {
       put(server, values);
@@ -86,4 +87,36 @@ test('a Secret that would part members from each other is refused, and what they
       assert.equal(successor.trusted().ca, kept.trusted().ca);
     }
     assert.equal(read(server, 'mysql-tls', 'tls.crt'), before);
+  }));
+
+test('one that was given and is not renewed a day before its end is replaced by the cluster’s own', () =>
+  keeping(async (server, tls) => {
+    const root = certificateAuthority('root', { ...validity, until: new Date(Date.now() + 1000 * DAY_MS) });
+    const { certificate, key } = certificateFor(['mysql'], root, validity);
+    put(server, { 'ca.crt': root.certificate, 'tls.crt': certificate, 'tls.key': key });
+    let nowMs = Date.now();
+    const kept = tls(given, () => nowMs);
+    await kept.keep();
+    assert.equal(read(server, 'mysql-tls', 'tls.crt'), certificate);
+    nowMs = validity.until.getTime() - DAY_MS / 2;
+    let refused = 0;
+    for (let minute = 0; minute < 10; minute++) {
+      await kept.keep().catch((error: unknown) => {
+        assert.ok(error instanceof GivenTlsError);
+        refused++;
+      });
+      nowMs += 60_000;
+    }
+    assert.ok(refused > 0, 'that it should be renewed is still said');
+    const shown = new X509Certificate(read(server, 'mysql-tls', 'tls.crt'));
+    assert.equal(shown.verify(new X509Certificate(read(server, 'mysql-ca', 'ca.crt')).publicKey), true);
+    assert.equal(kept.trusted().ca, read(server, 'mysql-tls', 'ca.crt'));
+    // Renewed after all.
+    const later = certificateFor(['mysql'], root, { ...validity, until: new Date(nowMs + 100 * DAY_MS) });
+    put(server, { 'ca.crt': root.certificate, 'tls.crt': later.certificate, 'tls.key': later.key });
+    for (let minute = 0; minute < 10; minute++) {
+      await kept.keep();
+      nowMs += 60_000;
+    }
+    assert.equal(read(server, 'mysql-tls', 'tls.crt'), later.certificate);
   }));

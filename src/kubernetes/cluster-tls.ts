@@ -5,7 +5,7 @@ import type { ApiClient } from './api/client.ts';
 import { SECRETS, type Secret } from './api/resources.ts';
 import { namespaceOf, namesOf, type Ownership } from './objects/object.ts';
 import { TLS_CHANGED_ANNOTATION, authoritySecret, tlsSecret } from './objects/secret.ts';
-import { certificatesOf, dueAuthority, issuedBy, nextTls, type Tls, type TlsNow } from './tls.ts';
+import { certificatesOf, dueAuthority, endsSoon, issuedBy, nextTls, type Tls, type TlsNow } from './tls.ts';
 
 /** The Secret that the resource names is not there, or not fit to be shown: what members have stays. */
 export class GivenTlsError extends Error {
@@ -20,13 +20,15 @@ export class ClusterTls {
   readonly #client: ApiClient;
   readonly #cluster: () => MySQLCluster;
   readonly #ownership: Ownership;
+  readonly #nowMs: () => number;
   #trusted = { ca: '' };
   #changedMs = 0;
 
-  constructor(client: ApiClient, cluster: () => MySQLCluster, ownership: Ownership) {
+  constructor(client: ApiClient, cluster: () => MySQLCluster, ownership: Ownership, nowMs = Date.now) {
     this.#client = client;
     this.#cluster = cluster;
     this.#ownership = ownership;
+    this.#nowMs = nowMs;
   }
 
   /** Whom members' certificates are signed by; the same object while it is the same. */
@@ -49,7 +51,7 @@ export class ClusterTls {
     const now = tlsOf(found);
     if (now !== null) this.#trust(now);
     const wanted = await this.#wanted(cluster, now);
-    const next = nextTls(now, wanted, Date.now());
+    const next = nextTls(now, wanted, this.#nowMs());
     if (next === null) return;
     await this.#write(tlsSecret(cluster, next, this.#ownership), found);
     this.#trust(next);
@@ -57,13 +59,22 @@ export class ClusterTls {
 
   async #wanted(cluster: MySQLCluster, now: Tls | null): Promise<Tls> {
     const { secretName } = cluster.spec.tls;
-    if (secretName !== undefined) return givenBy(secretName, tlsOf(await this.#read(secretName)));
+    if (secretName !== undefined) {
+      const given = tlsOf(await this.#read(secretName));
+      const problem = whatIsWrong(given, this.#nowMs());
+      if (given !== null && problem === null) return given;
+      const expected = `expected the Secret ${secretName} to have ca.crt, tls.crt and tls.key that fit together`;
+      // With one that is over, nobody could connect: the cluster's own comes in its place.
+      if (now === null || !endsSoon(now.certificate, this.#nowMs())) {
+        throw new GivenTlsError(`${expected}, found ${problem ?? 'none'}`);
+      }
+    }
     const found = await this.#read(namesOf(cluster).authority);
     const [certificate, key] = [valueOf(found, 'ca.crt'), valueOf(found, 'ca.key')];
     const before = certificate === '' || key === '' ? null : { certificate, key };
-    const authority = dueAuthority(cluster, before, Date.now());
+    const authority = dueAuthority(cluster, before, this.#nowMs());
     if (authority !== before) await this.#write(authoritySecret(cluster, authority, this.#ownership), found);
-    return issuedBy(authority, cluster, now, Date.now());
+    return issuedBy(authority, cluster, now, this.#nowMs());
   }
 
   #trust({ ca, changedMs }: TlsNow): void {
@@ -91,26 +102,22 @@ function tlsOf(secret: Secret | null): TlsNow | null {
   return { ca, certificate, key, changedMs: Number(secret?.metadata.annotations?.[TLS_CHANGED_ANNOTATION] ?? 0) };
 }
 
-/** Nothing that would part members from each other or from the operator. */
-function givenBy(name: string, given: Tls | null): Tls {
-  const expected = `expected the Secret ${name} to have ca.crt, tls.crt and tls.key`;
-  if (given === null) throw new GivenTlsError(`${expected}, found none or not all of them`);
-  let problem: string | null;
+/** Nothing that would part members from each other or from the operator; null: nothing is wrong. */
+function whatIsWrong(given: Tls | null, nowMs: number): string | null {
+  if (given === null) return 'none, or not all of them';
   try {
-    problem = problemOf(given);
+    return problemOf(given, nowMs);
   } catch (error) {
-    problem = error instanceof Error ? error.message : String(error);
+    return error instanceof Error ? error.message : String(error);
   }
-  if (problem !== null) throw new GivenTlsError(`${expected} that fit together, found that ${problem}`);
-  return given;
 }
 
-function problemOf({ ca, certificate, key }: Tls): string | null {
+function problemOf({ ca, certificate, key }: Tls, nowMs: number): string | null {
   const authorities = certificatesOf(ca);
   const [leaf, ...between] = certificatesOf(certificate);
-  if (leaf === undefined) return 'tls.crt is no certificate';
-  if (!leaf.checkPrivateKey(createPrivateKey(key))) return 'tls.key is not the key of tls.crt';
-  if (Date.parse(leaf.validTo) < Date.now()) return `tls.crt ended on ${leaf.validTo}`;
+  if (leaf === undefined) return 'that tls.crt is no certificate';
+  if (!leaf.checkPrivateKey(createPrivateKey(key))) return 'that tls.key is not the key of tls.crt';
+  if (endsSoon(certificate, nowMs)) return `that tls.crt ends on ${leaf.validTo}`;
   let one: X509Certificate | undefined = leaf;
   for (let step = 0; step < MAX_CHAIN && one !== undefined; step++) {
     const below: X509Certificate = one;
@@ -118,5 +125,5 @@ function problemOf({ ca, certificate, key }: Tls): string | null {
     if (authorities.some(signed)) return null;
     one = between.find(signed);
   }
-  return 'tls.crt is not signed by ca.crt';
+  return 'that tls.crt is not signed by ca.crt';
 }

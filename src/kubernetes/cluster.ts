@@ -199,7 +199,13 @@ export class KubernetesCluster {
     const ownership: Ownership = { owner };
     const secrets = new ClusterPasswords(client, asked, ownership);
     const tls = new ClusterTls(client, asked, ownership);
-    const [passwords] = await Promise.all([secrets.make(), tls.keep()]);
+    const [passwords] = await Promise.all([
+      secrets.make(),
+      // Where members have certificates already, no trouble with others keeps them from being looked after.
+      tls.keep().catch((error: unknown) => {
+        if (tls.trusted().ca === '') throw error;
+      }),
+    ]);
     const records = new StatusRecord({ client, namespace, name, uid });
     const members = new PodMembers({
       client,

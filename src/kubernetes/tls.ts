@@ -28,6 +28,8 @@ const AUTHORITY_DAYS = 3650;
 const AUTHORITY_LEFT_DAYS = 365;
 const MEMBER_DAYS = 365;
 const MEMBER_LEFT_DAYS = 120;
+/** One that is given and not renewed by then is replaced: nobody could connect any more. */
+const GIVEN_LEFT_DAYS = 1;
 /** Members' clocks may be a little behind. */
 const EARLIER_MS = 3_600_000;
 /** Until a changed Secret is in every Pod and read by its mysqld: seconds, where a node is not away. */
@@ -38,6 +40,12 @@ const BLOCK = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 /** The certificates of a PEM text. */
 export function certificatesOf(pem: string): X509Certificate[] {
   return (pem.match(BLOCK) ?? []).map((block) => new X509Certificate(block));
+}
+
+/** Too late to wait for whoever should have renewed it. */
+export function endsSoon(certificate: string, nowMs: number): boolean {
+  const [first] = certificatesOf(certificate);
+  return first === undefined || leftMs(first, nowMs) < GIVEN_LEFT_DAYS * DAY_MS;
 }
 
 /** The names that members and Services are known by, within the cluster. */
