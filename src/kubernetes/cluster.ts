@@ -319,8 +319,7 @@ export class KubernetesCluster {
   async #readLogs(members: PodMembers, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await systemClock.sleep(LOGS_MS, signal);
-      // Whoever broke meanwhile is asked the next time.
-      if (!signal.aborted) await members.readLogs().catch(() => undefined);
+      members.readLogs();
     }
   }
 

@@ -78,7 +78,6 @@ const LIFE = `SELECT @@server_uuid AS uuid, UNIX_TIMESTAMP(NOW(6)) * 1000 AS ms,
 const FULL = `SELECT DATE_FORMAT(LOGGED, '%H:%i:%s') AS at, DATA AS said FROM performance_schema.error_log
   WHERE LOGGED > NOW(6) - INTERVAL 11 MINUTE AND (DATA LIKE '%No space left on device%' OR DATA LIKE '%Disk is full%')
   ORDER BY LOGGED DESC LIMIT 1`;
-const LOG_MS = 5000;
 
 /** An order reaches a Pod within a second or two; a node that is away carries it out when it is back. */
 const ORDER_MS = 10_000;
@@ -101,6 +100,7 @@ export class PodMembers implements MemberHosts {
   readonly #sessions = new Map<number, Map<Session, Connected>>();
   /** What a member's own log says of a full volume. */
   readonly #full = new Map<number, string>();
+  readonly #reading = new Set<number>();
   readonly #listeners = new Set<() => void>();
   readonly #unsubscribe: (() => void)[];
   /** How many Pods the StatefulSet asks for; null before that is known. */
@@ -193,15 +193,24 @@ export class PodMembers implements MemberHosts {
     return session;
   }
 
-  /** Looks into the logs of those that are connected. */
-  async readLogs(): Promise<void> {
+  /** Looks into the logs of those that are connected; whatever has to wait there first is not disturbed. */
+  readLogs(): void {
     for (const ordinal of this.#ordinals()) {
-      const [session] = [...(this.#sessions.get(ordinal)?.keys() ?? [])].slice(-1);
-      if (session === undefined) continue;
-      const [row] = await session.query(FULL, [], AbortSignal.timeout(LOG_MS));
-      const said = row === undefined ? null : `its log said at ${String(row['at'])} UTC: ${String(row['said'])}`;
-      if (said === null) this.#full.delete(ordinal);
-      else this.#full.set(ordinal, said.slice(0, 400));
+      const [session] = this.#sessions.get(ordinal)?.keys() ?? [];
+      if (session === undefined || this.#reading.has(ordinal)) continue;
+      this.#reading.add(ordinal);
+      void this.#readLog(ordinal, session).finally(() => this.#reading.delete(ordinal));
+    }
+  }
+
+  async #readLog(ordinal: number, session: Session): Promise<void> {
+    try {
+      // A query that is given up would end its session.
+      const [row] = await session.query(FULL, [], new AbortController().signal);
+      if (row === undefined) this.#full.delete(ordinal);
+      else this.#full.set(ordinal, `its log said at ${String(row['at'])} UTC: ${String(row['said'])}`.slice(0, 400));
+    } catch {
+      // It broke: the next session is asked.
     }
   }
 
