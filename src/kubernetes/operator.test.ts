@@ -21,14 +21,26 @@ interface Told {
   }[];
 }
 
-async function operating(work: (server: FakeApiServer, operator: Operator) => Promise<void>): Promise<void> {
+interface Said {
+  readonly event?: unknown;
+  readonly text?: unknown;
+}
+
+/** `said`: what the operator has logged so far. */
+async function operating(
+  work: (server: FakeApiServer, operator: Operator, said: readonly Said[]) => Promise<void>,
+  before: (server: FakeApiServer) => void = () => undefined,
+): Promise<void> {
   await using server = await FakeApiServer.start();
   const client = new ApiClient(server.access, { answerMs: 500 });
-  const operator = new Operator({ client, namespaces: [], operatorNamespace: 'baton-system', log: () => undefined });
+  const said: Said[] = [];
+  const log = (event: Said): void => void said.push(event);
+  const operator = new Operator({ client, namespaces: [], operatorNamespace: 'baton-system', log });
+  before(server);
   const stop = new AbortController();
   const running = Promise.all([operator.inform(stop.signal), operator.lead(stop.signal)]);
   try {
-    await work(server, operator);
+    await work(server, operator, said);
   } finally {
     stop.abort();
     await running;
@@ -116,6 +128,33 @@ test('a switchover that is asked for is answered once, one that came too late wi
     const { id, done } = status(server).switchover ?? {};
     assert.deepEqual([id, done], ['r1', false]);
   }));
+
+test('a primary whose Pod was going already when an operator took over is to be followed by another', () =>
+  operating(
+    async (server, _, said) => {
+      await until(() => said.some(({ event, text }) => event === 'request' && text === 'a switchover'));
+      assert.equal(status(server).record?.term, 2);
+      assert.equal(server.read(at('apps', 'statefulsets'), 'mysql') !== undefined, true);
+    },
+    (server) => {
+      const serverUuid = '7b3f8a60-0000-4000-8000-000000000000';
+      const record = {
+        version: 1,
+        clusterId: 'c',
+        term: 1,
+        epoch: 1,
+        primary: { ordinal: 0, serverUuid },
+        floor: '',
+        ackers: [],
+        required: 0,
+        mode: 'adaptive',
+      };
+      server.put(CLUSTERS, 'mysql', { spec: {}, metadata: { generation: 1 }, status: { record } });
+      server.put(at('apps', 'statefulsets'), 'mysql', { spec: { replicas: 3 } });
+      const labels = { 'app.kubernetes.io/name': 'mysql', 'app.kubernetes.io/managed-by': 'baton' };
+      server.put(at('', 'pods'), 'mysql-0', { metadata: { labels, deletionTimestamp: '2026-01-01T00:00:00Z' } });
+    },
+  ));
 
 test('a MySQLCluster that is deleted is let go', () =>
   operating(async (server, operator) => {
