@@ -42,6 +42,13 @@ describe('a failover seals first', () => {
     assert.equal(chosen(view([gone(0), sealed(1), busy], { record: { ackers: [acker(2)] } })), null);
   });
 
+  it('by SIGKILL, if a receiver does not stop, as one that waits for room on a full disk: it answers, and hangs', () => {
+    const hanging = replica(2, '0:1-100', {}, { busy: 'seal' });
+    const one = view([gone(0), sealed(1), hanging], { record: { ackers: [acker(1), acker(2)] } });
+    assert.equal(act(decideLast(lasting(one, 5000)), 'kill', 2), undefined);
+    assert.deepEqual(act(decideLast(lasting(one, 5001)), 'kill', 2)?.process, pid(2));
+  });
+
   it('paused-brain-records: nor one that another session sealed', () => {
     const inherited = sealed(2, '0:1-100', { sealed: false });
     const decision = decide(view([gone(0), sealed(1), inherited], { record: { ackers: [acker(2)] } }));

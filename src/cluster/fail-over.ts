@@ -25,6 +25,8 @@ import type { MemberView } from './view.ts';
 
 /** An applier that gets nothing done for so long makes it the next one's turn. */
 const APPLY_STALL_MS = 10_000;
+/** A receiver that connects takes two seconds to stop. */
+const SEAL_HANGS_MS = 5000;
 
 export function failOver(plan: Plan, why: string): void {
   const { record } = plan;
@@ -69,8 +71,7 @@ function seal(plan: Plan, others: readonly Answering[]): void {
   for (const one of others) {
     const { member, server } = one;
     if (server.access !== 'closed') continue;
-    if (!isSealed(server))
-      plan.act(member, { kind: 'seal' }, 'so that the former primary can acknowledge nothing more');
+    if (!isSealed(server)) stopReceiver(plan, member);
     // Its applier would be held up, too.
     else if (server.source.enabled) demote(plan, one);
     else if (hasUnapplied(server) && server.replica?.applier === 'off') {
@@ -78,6 +79,16 @@ function seal(plan: Plan, others: readonly Answering[]): void {
       else plan.act(member, { kind: 'apply' }, 'what it received has to be applied');
     }
     plan.report(member, isSealed(server) ? 'sealed' : 'sealing');
+  }
+}
+
+/** One that waits for room on a full disk does not stop for as long as a minute; with its process gone, it has. */
+function stopReceiver(plan: Plan, member: MemberView): void {
+  const hangs = plan.lasting(`receiver of ${member.ordinal} to be stopped`) > SEAL_HANGS_MS;
+  if (hangs && member.process.kind === 'running') {
+    plan.act(member, { kind: 'kill', process: member.process.id }, 'its receiver does not stop otherwise');
+  } else {
+    plan.act(member, { kind: 'seal' }, 'so that the former primary can acknowledge nothing more');
   }
 }
 
