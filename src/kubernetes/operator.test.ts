@@ -12,7 +12,7 @@ const at = (group: string, plural: string): string =>
 interface Told {
   readonly record?: { readonly term: number; readonly clusterId: string };
   readonly state?: string;
-  readonly switchover?: { readonly id: string; readonly done: boolean };
+  readonly switchover?: { readonly id: string; readonly done: boolean; readonly reason: string };
   readonly conditions?: readonly {
     readonly type: string;
     readonly status: string;
@@ -127,6 +127,18 @@ test('a switchover that is asked for is answered once, one that came too late wi
     await until(() => status(server).switchover !== undefined);
     const { id, done } = status(server).switchover ?? {};
     assert.deepEqual([id, done], ['r1', false]);
+  }));
+
+test('a switchover that cannot be had is answered by its own id, and why, as long as somebody waits', () =>
+  operating(async (server) => {
+    const asked = JSON.stringify({ id: 'r2', epoch: 0, to: null, untilMs: Date.now() + 1000 });
+    server.put(CLUSTERS, 'mysql', {
+      spec: {},
+      metadata: { generation: 1, annotations: { 'baton.dev/switchover': asked } },
+    });
+    await until(() => status(server).switchover !== undefined);
+    const { id, done, reason } = status(server).switchover ?? {};
+    assert.deepEqual([id, done, typeof reason], ['r2', false, 'string']);
   }));
 
 test('a primary whose Pod was going already when an operator took over is to be followed by another', () =>
