@@ -118,6 +118,7 @@ interface Tenant {
   deadline: NodeJS.Timeout | undefined;
   /** Once `bound`, for ever; before, the one that is being tried. */
   upstream: Upstream | undefined;
+  reachingSinceMs: number;
   bound: boolean;
   draining: boolean;
   lastFailure: string | undefined;
@@ -304,6 +305,7 @@ export class Endpoint {
       acceptedAtMs: performance.now(),
       deadline: undefined,
       upstream: undefined,
+      reachingSinceMs: 0,
       bound: false,
       draining: false,
       lastFailure: undefined,
@@ -334,6 +336,7 @@ export class Endpoint {
       this.#queue.delete(tenant);
       tenant.upstream = upstream;
       upstream.reaching++;
+      tenant.reachingSinceMs = nowMs;
       tenant.connection.reach(upstream.backend.host, upstream.backend.port);
     }
     // Of those that are being tried we'll hear; the others are to be tried again when their time comes.
@@ -413,9 +416,11 @@ export class Endpoint {
   #why(tenant: Tenant): string {
     if (this.#held !== undefined) return this.#held;
     if (this.#upstreams.length === 0) return this.#reason;
-    if (tenant.connection.state === 'reaching' && tenant.upstream !== undefined)
-      return `member ${tenant.upstream.backend.ordinal} does not answer`;
-    return tenant.lastFailure ?? 'no server answers';
+    const { connection, upstream, lastFailure, reachingSinceMs } = tenant;
+    if (connection.state !== 'reaching' || upstream === undefined) return lastFailure ?? 'no server answers';
+    // An attempt that has only begun says nothing yet.
+    const begun = performance.now() - reachingSinceMs < RETRY_LONGEST_MS;
+    return begun && lastFailure !== undefined ? lastFailure : `member ${upstream.backend.ordinal} does not answer`;
   }
 
   #logTarget(): void {
