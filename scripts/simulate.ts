@@ -39,7 +39,7 @@ const { values } = parseArgs({
 const SHRINK_TRIES = 400;
 const FAILURES = 20;
 /** Histories for one mutation; and how many at most, where none of these fails. */
-const COUNTED = 100;
+const COUNTED = 50;
 const MOST_TRIED = 1000;
 const SCENARIO_TABLE = new URL('../test/simulation/counterexamples.md', import.meta.url);
 const TABLE = new URL('../test/simulation/mutations.md', import.meta.url);

@@ -1,7 +1,7 @@
 /** What must hold, after every event and at the end: docs/clustering.md's promises and invariants, by number. */
 import type { Decision } from '../../src/cluster/decision.ts';
 import type { Acker, ClusterRecord } from '../../src/cluster/record.ts';
-import type { ServerView, View } from '../../src/cluster/view.ts';
+import type { MemberView, ServerView, View } from '../../src/cluster/view.ts';
 import { GtidSet } from '../../src/gtid/gtid-set.ts';
 import type { Brain } from './brain.ts';
 import type { Data } from './data.ts';
@@ -13,6 +13,24 @@ import type { World } from './world.ts';
 
 /** What was so for this long, every look that counts has shown. */
 const STEADY_MS = 1500;
+
+/** A member that answers in a session that holds its lock, and on which nothing is under way. */
+interface Idle extends MemberView {
+  readonly server: ServerView;
+}
+
+function idle(members: readonly MemberView[]): Idle[] {
+  return members.flatMap((member) => {
+    const { busy, contact } = member;
+    return contact.kind === 'answers' && contact.server.locked && busy === null
+      ? [{ ...member, server: contact.server }]
+      : [];
+  });
+}
+
+function rows(server: ServerView): GtidSet {
+  return server.executed.union(server.replica?.received ?? GtidSet.EMPTY);
+}
 
 export class Checks {
   readonly #world: World;
@@ -80,6 +98,7 @@ export class Checks {
     this.#givenUp.set(brain, givenUp?.epoch ?? -1);
     if (givenUp !== null && before !== givenUp.epoch) this.#isUnheard(view);
     this.#leadsToWhoWaits(decision, view);
+    this.#floorIsDue(decision, view);
     if (this.#world.shelf.tampered) this.#touchesNothing(decision, view);
     else if (decision.state === 'lost') this.#isLost(decision, view);
   }
@@ -100,30 +119,10 @@ export class Checks {
   /** `lost` is said only where it is true: enough ackers answer, sealed and idle, and one of them has all that they have. */
   #isLost({ reason }: Decision, { record, members }: View): void {
     if (record.primary === null || record.required === 0 || record !== this.#world.shelf.record) return;
-    const here = members.flatMap(({ ordinal, bootId, busy, disk, contact }) =>
-      contact.kind === 'answers' && contact.server.locked && busy === null && disk === null
-        ? [{ ordinal, bootId, server: contact.server }]
-        : [],
-    );
-    const ackers = here.filter(({ ordinal, bootId, server }) =>
-      record.ackers.some(
-        (acker) =>
-          acker.ordinal === ordinal &&
-          acker.serverUuid === server.serverUuid &&
-          (this.#world.powerLoss || acker.bootId === bootId),
-      ),
-    );
-    // Whoever k servers acknowledged to: one of these has it, if fewer than k are left. S may name a server twice.
-    const seen = (acker: Acker): boolean =>
-      ackers.some(
-        ({ ordinal, bootId, server }) =>
-          ordinal === acker.ordinal &&
-          server.serverUuid === acker.serverUuid &&
-          (this.#world.powerLoss || bootId === acker.bootId),
-      );
-    const left = new Set(record.ackers.filter((acker) => !seen(acker)).map(({ serverUuid }) => serverUuid));
-    if (left.size >= record.required) return;
-    const rows = (server: ServerView): GtidSet => server.executed.union(server.replica?.received ?? GtidSet.EMPTY);
+    const here = idle(members).filter(({ disk }) => disk === null);
+    const { ackers, left } = this.#ackersAmong(here, record);
+    // Whoever k servers acknowledged to: one of these has it, if fewer than k are left.
+    if (left >= record.required) return;
     const all = ackers.reduce((sum, { server }) => sum.union(rows(server)), GtidSet.parse(record.floor));
     // One whose applier was broken is not believed in before it is past its error.
     const able = here.filter(({ server }) => server.executed.contains(all));
@@ -131,6 +130,41 @@ export class Checks {
     this.#world.fail(
       `said to be lost although member ${able[0]?.ordinal} has everything, and enough ackers answer: ${reason}`,
     );
+  }
+
+  /** Which of these are in S, and of how many servers something of S is not among them. S may name a server twice. */
+  #ackersAmong(here: readonly Idle[], { ackers }: ClusterRecord): { ackers: readonly Idle[]; left: number } {
+    const is = (acker: Acker, { ordinal, bootId, server }: Idle): boolean =>
+      ordinal === acker.ordinal &&
+      server.serverUuid === acker.serverUuid &&
+      (this.#world.powerLoss || bootId === acker.bootId);
+    const missing = ackers.filter((acker) => !here.some((one) => is(acker, one)));
+    return {
+      ackers: here.filter((one) => ackers.some((acker) => is(acker, one))),
+      left: new Set(missing.map(({ serverUuid }) => serverUuid)).size,
+    };
+  }
+
+  /** Floor: what the one before had, and what k of S may have acknowledged by what is seen of them. */
+  #floorIsDue(decision: Decision, { record, members }: View): void {
+    const { next, why } = decision.record ?? {};
+    if (next === undefined || why?.startsWith('failover') !== true || record.required === 0) return;
+    const sealed = idle(members).filter(
+      ({ server }) => server.access === 'closed' && (server.replica === null || server.replica.receiver === 'off'),
+    );
+    const { ackers, left } = this.#ackersAmong(sealed, record);
+    const needed = Math.max(1, record.required - left);
+    const held = ackers.map(({ server }) => Gtids.parse(rows(server).toString()));
+    const more = GtidSet.parse(next.floor).subtract(GtidSet.parse(record.floor));
+    for (const row of Gtids.parse(more.toString()).each()) {
+      const holders = held.filter((all) => all.has(row)).length;
+      if (holders >= needed) continue;
+      this.#world.fail(
+        `the floor holds ${row.uuid.slice(0, 8)}:${row.number}, which ${holders} sealed ackers have, and ${left} were not ` +
+          `seen: nobody can have been told OK, with k = ${record.required}`,
+      );
+      return;
+    }
   }
 
   /** Invariant 5: unknown is not down. */

@@ -88,6 +88,14 @@ export class Gtids {
     return (this.#runs.get(uuid)?.at(-1) ?? 1) - 1;
   }
 
+  *each(): Iterable<Pick<Transaction, 'uuid' | 'number'>> {
+    for (const [uuid, runs] of this.#runs) {
+      for (let i = 0; i < runs.length; i += 2) {
+        for (let number = runs[i] as number; number < (runs[i + 1] as number); number++) yield { uuid, number };
+      }
+    }
+  }
+
   get isEmpty(): boolean {
     return this.#runs.size === 0;
   }
