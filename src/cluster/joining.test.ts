@@ -300,6 +300,12 @@ describe('a replica whose disk was full', () => {
     assert.equal(kills(full), false);
     assert.equal(kills([...full, at(600, null, '0:1-90')]), true);
     assert.equal(kills([...full, at(600, null, '0:1-100', 1)]), true, 'or commits wait for it');
+    const left = [...full, at(600, null, '0:1-90')].map((one) => ({
+      ...one,
+      record: { ...one.record, ackers: [acker(1)] },
+    }));
+    assert.ok(decideLast(left).record, 'admitted first, if it had left');
+    assert.equal(kills([...left, at(700, null, '0:1-90')]), true);
   });
 
   it('goes on if it missed nothing', () => {

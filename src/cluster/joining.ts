@@ -176,10 +176,11 @@ function joinOne(plan: Plan, one: Answering, primary: Answering): void {
 /** A receiver that found no room for what it received stays attached, and neither acknowledges nor stops. */
 function waitsForRoom(plan: Plan, { member, server }: Answering, primary: Answering): boolean {
   const key = `no room for ${member.ordinal}`;
-  const had = plan.before.since[key] !== undefined;
-  if (member.disk !== null) plan.lasting(key);
-  if (member.disk !== null || !had || server.replica?.receiver !== 'on') return false;
-  return primary.server.source.waiting > 0 || !rowsOf(server).contains(primary.server.executed);
+  const behind = primary.server.source.waiting > 0 || !rowsOf(server).contains(primary.server.executed);
+  const hangs = plan.before.since[key] !== undefined && server.replica?.receiver === 'on' && behind;
+  // Until it is started anew: what a decision asks for is not done if that writes the record, as for its admission.
+  if (member.disk !== null || hangs) plan.lasting(key);
+  return member.disk === null && hangs;
 }
 
 /** A deadlock in MySQL, between a clone and a definition that its donor applies; it outlives the clone. */
