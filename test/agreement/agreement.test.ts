@@ -3,10 +3,11 @@
  * brain would see of them is the same after each. Where they differ, the model is wrong.
  */
 import assert from 'node:assert/strict';
-import { after, describe, it } from 'node:test';
+import { after, describe, it, test } from 'node:test';
 import { Servers } from '../mysql/servers.ts';
-import { Pair } from './pair.ts';
+import { Pair, tried } from './pair.ts';
 import { runRandomScript } from './random-script.ts';
+import type { Deed } from './side.ts';
 
 const servers = await Servers.begin();
 after(() => servers[Symbol.asyncDispose]());
@@ -202,6 +203,7 @@ describe('simulated as real:', { concurrency: 4 }, () => {
     await pair.link('cut', 0, 1);
     await pair.write(0);
     await pair.clone(2, 0);
+    await pair.fault('cloneHeldUp', 2);
     await pair.fault('kill', 0);
     await pair.act(2, { kind: 'seal' });
     await pair.fault('start', 0);
@@ -242,9 +244,44 @@ describe('simulated as real:', { concurrency: 4 }, () => {
     },
   );
 
+  agreed('a brain that dies between any two statements', replicating(2, 1), async (pair) => {
+    const prepare = { kind: 'prepare', required: 1, unlocked: [0] } as const;
+    for (let statements = 1; statements <= 18; statements++) await pair.cutOff(1, prepare, statements);
+    for (let statements = 1; statements <= 8; statements++) await pair.followCutOff(1, 0, statements);
+    await pair.follow(1, 0);
+    await pair.write(0);
+  });
+
   /** Any number as BATON_AGREEMENT_SEED: that script, too. */
   const fresh = Number(process.env['BATON_AGREEMENT_SEED'] ?? Math.floor(Math.random() * 1e9));
   for (const seed of [1, fresh, fresh + 1]) {
     agreed(`a script drawn from seed ${seed}`, replicating(3, 1), (pair) => runRandomScript(pair, seed, 30));
   }
+});
+
+/** The compiler knows when one is missing. */
+const EVERY: Readonly<Record<Deed['kind'], true>> = {
+  seal: true,
+  apply: true,
+  turn: true,
+  follow: true,
+  prepare: true,
+  open: true,
+  'set-required': true,
+  unlock: true,
+  'lock-out': true,
+  close: true,
+  reopen: true,
+  disarm: true,
+  clone: true,
+  purge: true,
+  'enable-events': true,
+  configure: true,
+  'write-epoch': true,
+  barrier: true,
+};
+
+test('everything that the brain does to a server was among it', (t) => {
+  if (process.execArgv.some((one) => one.startsWith('--test-name-pattern'))) return t.skip('not all scripts were run');
+  assert.deepEqual([...tried].sort(), Object.keys(EVERY).sort());
 });

@@ -100,8 +100,22 @@ export class Pair implements AsyncDisposable {
   // ── The brain's acts ──────────────────────────────────────────────────────────────────────────────────────────────
 
   act(ordinal: number, deed: Deed): Promise<void> {
+    tried.add(deed.kind);
     const name = `${this.#name()} ${deed.kind} ${ordinal}`;
     return this.#step(name, (side) => side.act(name, ordinal, deed));
+  }
+
+  /** The brain dies after so many statements of it. */
+  cutOff(ordinal: number, deed: Deed, statements: number): Promise<void> {
+    const name = `${this.#name()} ${deed.kind} ${ordinal} cut off after ${statements} statements`;
+    return this.#step(name, (side) => side.actCutOff(name, ordinal, deed, statements));
+  }
+
+  followCutOff(ordinal: number, source: number, statements: number): Promise<void> {
+    const name = `${this.#name()} follow ${source} by ${ordinal} cut off after ${statements} statements`;
+    return this.#step(name, (side) =>
+      side.actCutOff(name, ordinal, { kind: 'follow', source: side.route(source, ordinal) }, statements),
+    );
   }
 
   async open(ordinal: number, required: number, unlocked: readonly number[]): Promise<void> {
@@ -118,17 +132,20 @@ export class Pair implements AsyncDisposable {
   }
 
   clone(ordinal: number, donor: number): Promise<void> {
+    tried.add('clone');
     const name = `${this.#name()} clone ${ordinal} from ${donor}`;
     return this.#step(name, (side) => side.act(name, ordinal, { kind: 'clone', donor: side.route(donor, ordinal) }));
   }
 
   #towards(kind: 'follow' | 'turn', ordinal: number, source: number): Promise<void> {
+    tried.add(kind);
     const name = `${this.#name()} ${kind} ${source} by ${ordinal}`;
     return this.#step(name, (side) => side.act(name, ordinal, { kind, source: side.route(source, ordinal) }));
   }
 
   /** Binlogs go that all of these have executed. */
   purge(ordinal: number, ...held: number[]): Promise<void> {
+    tried.add('purge');
     const name = `${this.#name()} purge ${ordinal}`;
     return this.#step(name, async (side) => side.act(name, ordinal, { kind: 'purge', keep: await side.held(held) }));
   }
@@ -212,7 +229,7 @@ export class Pair implements AsyncDisposable {
   // ── Faults ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   fault(
-    kind: 'start' | 'kill' | 'stop' | 'freeze' | 'loseData' | 'writeErrant' | 'stopApplier' | 'rotate',
+    kind: 'start' | 'kill' | 'stop' | 'freeze' | 'loseData' | 'writeErrant' | 'stopApplier' | 'cloneHeldUp' | 'rotate',
     ordinal: number,
   ): Promise<void> {
     return this.#step(`${kind} ${ordinal}`, (side) => side[kind](ordinal));
@@ -241,6 +258,9 @@ export class Pair implements AsyncDisposable {
     await this.#real[Symbol.asyncDispose]();
   }
 }
+
+/** Every kind of act that any script has asked for. */
+export const tried = new Set<Deed['kind']>();
 
 export const CLUSTER = '00000000-0000-4000-8000-000000000001';
 

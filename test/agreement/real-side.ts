@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { SourceAddress } from '../../src/cluster/decision.ts';
 import type { Clock } from '../../src/control/port.ts';
 import { Session, type Target } from '../../src/mysql/session.ts';
-import { Servers, soon, type Server } from '../mysql/servers.ts';
+import { Servers, soon, until, type Server } from '../mysql/servers.ts';
 import { Side, type Who } from './side.ts';
 import { Wire } from './wire.ts';
 
@@ -156,6 +156,11 @@ export class RealSide extends Side implements AsyncDisposable {
 
   async stopApplier(ordinal: number): Promise<void> {
     await this.ask(ordinal, 'STOP REPLICA SQL_THREAD');
+  }
+
+  async cloneHeldUp(ordinal: number): Promise<void> {
+    const stage = `SELECT STAGE FROM performance_schema.clone_progress WHERE STATE = 'In Progress'`;
+    await until('it copies pages', async () => (await this.#server(ordinal).value(stage)) === 'PAGE COPY', 30_000);
   }
 
   async rotate(ordinal: number): Promise<void> {

@@ -9,7 +9,7 @@ import { ServerLink } from '../../src/control/server-link.ts';
 import { GtidSet } from '../../src/gtid/gtid-set.ts';
 import { LockHeldError } from '../../src/mysql/lock.ts';
 import { ProcedureRefusedError } from '../../src/mysql/procedures/refused.ts';
-import { StatementError, type Session, type Target } from '../../src/mysql/session.ts';
+import { SessionBrokenError, StatementError, type Session, type Target } from '../../src/mysql/session.ts';
 import { passwords } from '../mysql/servers.ts';
 
 export const HEARTBEAT_SECONDS = 0.25;
@@ -31,6 +31,9 @@ export abstract class Side {
   readonly #names = new Map<string, string>();
   readonly #generations = new Map<number, number>();
   readonly #silent = new Set<number>();
+  /** Statements that are left to the act under way. */
+  readonly #left = new Map<number, number>();
+  readonly #tracked = new Map<string, Promise<unknown>>();
   /** By name: what became of everything that was begun. */
   readonly outcomes = new Map<string, string>();
 
@@ -62,6 +65,8 @@ export abstract class Side {
   abstract obstruct(ordinal: number, row: number): Promise<void>;
   abstract unobstruct(ordinal: number, row: number): Promise<void>;
   abstract stopApplier(ordinal: number): Promise<void>;
+  /** A clone into it has come to where it waits for a commit at its donor. */
+  abstract cloneHeldUp(ordinal: number): Promise<void>;
   /** Begins another binlog file. */
   abstract rotate(ordinal: number): Promise<void>;
   /** How a replica reaches its source. */
@@ -87,7 +92,7 @@ export abstract class Side {
       heartbeatSeconds: HEARTBEAT_SECONDS,
       clock: this.clock,
       confirm: () => Promise.resolve(),
-      open: (target, signal) => this.open(target, signal),
+      open: async (target, signal) => this.#limited(ordinal, await this.open(target, signal)),
     });
     this.#links.set(ordinal, link);
     return link;
@@ -120,13 +125,51 @@ export abstract class Side {
     this.track(name, link.perform(act, this.clock.deadline(PATIENCE_MS)));
   }
 
+  /** The brain dies after so many statements of the act; those were carried out. */
+  async actCutOff(name: string, ordinal: number, deed: Deed, statements: number): Promise<void> {
+    this.#left.set(ordinal, statements);
+    await this.act(name, ordinal, deed);
+    await this.until(this.#tracked.get(name) ?? Promise.resolve());
+    this.#left.delete(ordinal);
+    await this.forget(ordinal);
+  }
+
+  /** As it is, but for what is left to an act that is cut off. */
+  #limited(ordinal: number, session: Session): Session {
+    const query: Session['query'] = (sql, values, signal) => {
+      const left = this.#left.get(ordinal);
+      if (left === undefined || sql.includes('JSON_OBJECT') || sql.startsWith('SELECT /*+')) {
+        return session.query(sql, values, signal);
+      }
+      this.#left.set(ordinal, left - 1);
+      if (left > 0) return session.query(sql, values, signal);
+      session.destroy();
+      return Promise.reject(new SessionBrokenError('cut off'));
+    };
+    const run = async (statements: readonly string[], signal: AbortSignal): Promise<void> => {
+      for (const statement of statements) await query(statement, [], signal);
+    };
+    const limited = {
+      get id(): number {
+        return session.id;
+      },
+      query,
+      run,
+      onBroken: (listener: (error: Error) => void) => session.onBroken(listener),
+      destroy: () => session.destroy(),
+    };
+    // Structurally what a session is.
+    return limited as unknown as Session;
+  }
+
   track(name: string, done: Promise<unknown>): void {
     this.outcomes.set(name, 'waits');
     const end = (words: string): unknown => this.outcomes.set(name, words);
-    done.then(
+    const ended = done.then(
       () => end('OK'),
       (error: unknown) => end(wordsOf(error)),
     );
+    this.#tracked.set(name, ended);
   }
 
   /** A session's statement, tracked; the session is returned to be killed, or to go away. */

@@ -148,6 +148,10 @@ export class SimulatedSide extends Side {
     return this.until(new Promise((resolve) => this.#server(ordinal).applier.stop(resolve)));
   }
 
+  async cloneHeldUp(): Promise<void> {
+    // From the first byte on.
+  }
+
   async rotate(ordinal: number): Promise<void> {
     this.#server(ordinal).data.rotate();
   }

@@ -11,15 +11,17 @@ const BYTES_A_TRANSACTION = 4096;
 /** How often, and for how long, a recipient tries to reach a donor that it lost: clone_donor_timeout_after_network_failure. */
 const RECONNECT_MS = 5000;
 const RECONNECTS = 60;
+/** How often it fails at once instead. */
+const GIVES_UP = 0.5;
 
 export function runClone(session: ServerSession, host: string, done: (failure: Failure) => void): void {
   const { server } = session;
   const { world, process, data } = server;
   const { place, server: donor } = world.serverAt(host);
-  const fail = (message: string): void => {
+  const fail = (message: string, errno = 3862): void => {
     server.cloning = null;
     data.cloned = 'failed';
-    done({ errno: 3862, message: `Clone Donor Error: ${message}` });
+    done({ errno, message: `Clone Donor Error: ${message}` });
   };
   const isUp = (): boolean => donor !== null && donor.process.alive && donor.listening;
   world.network.send(process.place, place, { lastMs: 0 }, 0, () => {
@@ -70,7 +72,8 @@ export function runClone(session: ServerSession, host: string, done: (failure: F
         server.onExit();
       };
       const begin = (): void => {
-        connection.onLost = () => again(1);
+        // Not at every moment is it able to look for its donor again.
+        connection.onLost = () => (world.random.chance(GIVES_UP) ? fail('connection lost', 1158) : again(1));
         server.after(STEP_MS, step);
       };
       // The donor knows what it was about, as long as it lives.

@@ -424,6 +424,9 @@ function observed({ server }: ServerSession, holder: number): unknown {
       // That it was started so, not that anybody hears it.
       Rpl_semi_sync_replica_status: receiver.acking ? 'ON' : 'OFF',
     },
+    applierWaits: bit(
+      server.waiting > 0 && [...server.sessions.values()].every((one) => one.committingSinceMs === null),
+    ),
     unlocked: [...data.unlocked].map((ordinal) => `baton_replica_${ordinal}`),
     connected: controllers.map(({ user }) => user),
     receiver:
