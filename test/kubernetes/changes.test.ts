@@ -87,10 +87,19 @@ test(
 test('all Pods deleted at once: the cluster comes back by itself, with everything', onKubernetes, async (t) => {
   await using scene = await Scene.begin({ spec: { replicas: 3 } });
   const writer = await Writer.begin(scene);
+  const pods = async (): Promise<string[]> =>
+    (await scene.kubectl(['get', 'pods', '-o', 'jsonpath={.items[*].metadata.uid}'])).split(' ');
+  const before = await pods();
+  await wait(2000);
   writer.takeGap();
   await scene.kubectl(['delete', 'pods', '--all', '--force', '--grace-period=0', '--wait=false']);
-  await scene.until(async () => (await scene.status()).state !== 'healthy', 10_000);
-  await writer.writesAgain(120_000);
+  await scene.until(async () => {
+    const now = await pods();
+    return now.length === 3 && !now.some((uid) => before.includes(uid));
+  }, 60_000);
+  await scene.until(async () => (await scene.status()).state !== 'healthy', 30_000);
+  await scene.healthy(120_000);
+  await writer.writesAgain(60_000);
   measured(t, { what: 'gap after forced deletion of all Pods at once', unit: 'ms', values: [writer.takeGap().ms] });
   await verify(scene, writer);
 });
