@@ -5,7 +5,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
-import type { Measurement } from '../test/kubernetes/measure.ts';
+import type { Kept } from '../test/kubernetes/measure.ts';
 
 interface Target {
   readonly what: string;
@@ -32,11 +32,12 @@ const TARGETS: readonly Target[] = [
 ];
 
 const [, , file = 'results.jsonl'] = process.argv;
-const values = new Map<string, { readonly unit: string; readonly all: number[] }>();
+const values = new Map<string, { readonly unit: string; readonly all: number[]; load: number }>();
 for (const line of readFileSync(file, 'utf8').split('\n')) {
   if (line === '') continue;
-  const { what, unit, values: more } = JSON.parse(line) as Measurement;
-  const known = values.get(what) ?? { unit, all: [] };
+  const { what, unit, values: more, load } = JSON.parse(line) as Kept;
+  const known = values.get(what) ?? { unit, all: [], load: 0 };
+  known.load = Math.max(known.load, load);
   known.all.push(...more);
   values.set(what, known);
 }
@@ -49,7 +50,9 @@ const rows = [...new Set(order)].flatMap((what) => {
   const [median = 0, worst = 0] = [sorted[Math.floor(sorted.length / 2)], sorted.at(-1)];
   const target = TARGETS.find((one) => one.what === what);
   const verdict = target === undefined ? '' : `${target.target}: ${target.met(median, worst) ? 'met' : '**not met**'}`;
-  return [`| ${what} | ${found.unit} | ${sorted.length} | ${median} | ${worst} | ${verdict} |`];
+  return [
+    `| ${what} | ${found.unit} | ${sorted.length} | ${median} | ${worst} | ${found.load.toFixed(1)} | ${verdict} |`,
+  ];
 });
 
 const machine = `${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}), ${Math.round(totalmem() / 2 ** 30)} GiB`;
@@ -67,8 +70,11 @@ In every run each acknowledged write was found on every member afterwards, and n
 kube-proxy carries a change of a Service out at once if there was none in the second before, else up to a second later
 (\`minSyncPeriod\`); each round begins with two seconds of rest, so that this is not measured.
 
-| what | unit | times | median | worst | target |
-|---|---|---|---|---|---|
+Load is the machine's load average meanwhile, all programs on it together: what is much above its number of cores says that
+there was more to do than Kubernetes, MySQL and Baton.
+
+| what | unit | times | median | worst | load | target |
+|---|---|---|---|---|---|---|
 ${rows.join('\n')}
 `,
 );

@@ -10,6 +10,8 @@ import { Scene, lab, onKubernetes } from './scene.ts';
 /** A few, to see that it works; more, to measure. */
 const ROUNDS = Number(process.env['BATON_TEST_ROUNDS'] ?? 2);
 const DELETIONS = Number(process.env['BATON_TEST_DELETIONS'] ?? ROUNDS);
+/** No more rounds are begun then. */
+const BUDGET_MS = Number(process.env['BATON_TEST_BUDGET_MS'] ?? 600_000);
 const AWAY_MS = Number(process.env['BATON_TEST_AWAY_MS'] ?? 15_000);
 
 const three = { spec: { replicas: 3 } };
@@ -26,7 +28,8 @@ async function rounds(
   strike: (primary: string) => Promise<void>,
 ): Promise<readonly number[]> {
   const gaps: number[] = [];
-  for (let round = 0; round < count; round++) {
+  const begunMs = performance.now();
+  for (let round = 0; round < count && performance.now() - begunMs < BUDGET_MS; round++) {
     // kube-proxy makes a change wait a second that comes soon after another.
     await wait(2000);
     const from = scene.lines.length;
