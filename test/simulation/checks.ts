@@ -13,6 +13,9 @@ import type { World } from './world.ts';
 
 /** What was so for this long, every look that counts has shown. */
 const STEADY_MS = 1500;
+/** A primary that waits in vain is ended, opened again and heard of by its ackers within this; and others get over all else. */
+const STUCK_MS = 12_000;
+const LONG_MS = 20_000;
 
 /** A member that answers in a session that holds its lock, and on which nothing is under way. */
 interface Idle extends MemberView {
@@ -51,6 +54,10 @@ export class Checks {
   /** The data that was opened in the newest epoch. */
   #leader: { readonly epoch: number; readonly data: Data } | null = null;
 
+  /** Since when the primary has committed nothing though something waits; and since when it is as writable as it is. */
+  #stuck = { at: '', sinceMs: 0 };
+  #about = { state: '', sinceMs: 0 };
+  #clonedMs = 0;
   /** The epoch in which each brain has given up the primary. */
   readonly #givenUp = new WeakMap<Brain, number>();
   /** Members whose data was lost, set aside or set back, until they have caught up. */
@@ -97,10 +104,49 @@ export class Checks {
     const before = this.#givenUp.get(brain);
     this.#givenUp.set(brain, givenUp?.epoch ?? -1);
     if (givenUp !== null && before !== givenUp.epoch) this.#isUnheard(view);
+    this.#goesOn(decision);
     this.#leadsToWhoWaits(decision, view);
     this.#floorIsDue(decision, view);
     if (this.#world.shelf.tampered) this.#touchesNothing(decision, view);
     else if (decision.state === 'lost') this.#isLost(decision, view);
+  }
+
+  /** No wedge: while nothing is wrong with anybody, commits go on, and what a brain is about comes to an end. */
+  #goesOn({ state }: Decision): void {
+    const { shelf, time, members, wanted, lasting, disturbedMs } = this.#world;
+    const { record } = shelf;
+    const nowMs = time.nowMs;
+    const primary = record?.primary == null ? null : this.#world.member(record.primary.ordinal).server;
+    const at = `${record?.epoch} ${primary?.data.serverUuid} ${primary?.data.committed}`;
+    const waits = (primary?.waiting ?? 0) > 0;
+    if (!waits || this.#stuck.at !== at) this.#stuck = { at, sinceMs: nowMs };
+    const about = state === 'healthy' || state === 'degraded' ? 'writable' : record === null ? '' : 'not writable';
+    if (this.#about.state !== about) this.#about = { state: about, sinceMs: nowMs };
+    if (record?.primary == null || shelf.tampered || lasting > 0 || this.#excused(record)) return;
+    const calmMs = nowMs - Math.max(disturbedMs, this.#cloneMs());
+    const up = ({ server, data }: Member): boolean => server?.listening === true && data !== null;
+    const all = members.filter(({ ordinal }) => ordinal < wanted.replicas).every(up);
+    const ackers = record.ackers.filter(
+      (acker) => this.#dataOf(acker) !== null && up(this.#world.member(acker.ordinal)),
+    );
+    const stuckMs = Math.min(calmMs, nowMs - this.#stuck.sinceMs);
+    if (waits && stuckMs > (ackers.length >= record.required ? STUCK_MS : LONG_MS)) {
+      if (ackers.length >= record.required || all)
+        this.#world.fail(
+          `no commit in ${Math.round(stuckMs / 1000)} s at member ${primary?.ordinal}, though nothing is wrong`,
+        );
+    } else if (all && about === 'not writable' && Math.min(calmMs, nowMs - this.#about.sinceMs) > LONG_MS) {
+      this.#world.fail(
+        `${state} for ${LONG_MS / 1000} s though all members are there: ${this.#world.decision?.reason}`,
+      );
+    }
+  }
+
+  /** A clone is begun anew a minute after it has lost its donor. */
+  #cloneMs(): number {
+    const { members, time } = this.#world;
+    if (members.some(({ server }) => server?.cloning != null)) this.#clonedMs = time.nowMs;
+    return this.#clonedMs;
   }
 
   /** Invariant 7: no endpoint leads to a primary that is seen not to wait for acknowledgements. */

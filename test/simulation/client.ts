@@ -26,10 +26,6 @@ export class Client {
   readonly process: Process;
   /** Which member the present session is at. */
   at: number | null = null;
-  /** The next write is an account statement. */
-  #accountNext = false;
-  /** Ends the present pause. */
-  #wake: () => void = () => undefined;
   #session: SimulatedSession | null = null;
   #stopped = false;
 
@@ -43,10 +39,21 @@ export class Client {
     this.#stopped = true;
   }
 
-  /** Its next write is an account statement, and comes at once. */
-  writeAccount(): void {
-    this.#accountNext = true;
-    this.#wake();
+  /** An account statement now, over a connection of its own: whatever else it does may be waiting for something. */
+  async writeAccount(): Promise<void> {
+    const { world } = this.#options;
+    const { members, hold } = world.addresses.primary;
+    const [target] = members;
+    if (target === undefined || hold) return;
+    const { host } = world.member(target);
+    const deadline = this.#deadline(PATIENCE_MS);
+    try {
+      const login = { host, port: PORT, user: 'app', password: '' };
+      const session = await SimulatedSession.open(world, this.process, login, deadline);
+      await session.query('CREATE USER somebody', [], deadline).finally(() => session.destroy());
+    } catch {
+      // Whether it came to anything, the server knows.
+    }
   }
 
   /** The endpoint leads elsewhere: what is open to other members is cut. */
@@ -101,12 +108,9 @@ export class Client {
   async #write(session: SimulatedSession): Promise<void> {
     const { world } = this.#options;
     const id = world.nextRow++;
-    const account = this.#accountNext;
-    this.#accountNext = false;
     try {
       if (world.clientRandom.chance(READS)) await this.#read(session);
-      if (account) await session.query('CREATE USER somebody', [], this.#deadline(PATIENCE_MS));
-      else await session.query('INSERT INTO row VALUES (?)', [id], this.#deadline(PATIENCE_MS));
+      await session.query('INSERT INTO row VALUES (?)', [id], this.#deadline(PATIENCE_MS));
       world.onAcknowledged(id);
       if (world.clientRandom.chance(READS)) await this.#read(session);
     } catch (error) {
@@ -123,13 +127,10 @@ export class Client {
   #sleep(ms: number): Promise<void> {
     const { time } = this.#options.world;
     return new Promise((resolve) => {
-      const end = (): void => {
-        timer.run = null;
+      this.process.after(ms, () => {
         time.promised();
         resolve();
-      };
-      const timer = this.process.after(ms, end);
-      this.#wake = end;
+      });
     });
   }
 

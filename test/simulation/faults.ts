@@ -17,6 +17,8 @@ export type Fault =
   | { readonly kind: 'power-loss'; readonly target: Target; readonly ms: number; readonly kept: number }
   | { readonly kind: 'cut'; readonly from: Target; readonly to: Target; readonly oneWay: boolean; readonly ms: number }
   | { readonly kind: 'isolate'; readonly target: Target; readonly clientsToo: boolean; readonly ms: number }
+  /** What replicas send to the primary is held up, acknowledgements and all. */
+  | { readonly kind: 'cut-acks'; readonly ms: number }
   | { readonly kind: 'cut-brain'; readonly target: Target; readonly oneWay: boolean; readonly ms: number }
   | {
       readonly kind: 'slow-link';
@@ -49,6 +51,8 @@ export type Fault =
     }
   | { readonly kind: 'clone-fails' }
   | { readonly kind: 'reset'; readonly target: Target }
+  /** Every replica's connection breaks at once. */
+  | { readonly kind: 'reset-all' }
   | { readonly kind: 'relief' }
   | { readonly kind: 'semi-sync-off' }
   | { readonly kind: 'refuses'; readonly target: Target; readonly ms: number }
@@ -111,6 +115,7 @@ const WEIGHTS: Readonly<Record<Fault['kind'], number>> = {
   'power-loss': 3,
   cut: 6,
   isolate: 5,
+  'cut-acks': 1,
   'cut-brain': 4,
   'slow-link': 2,
   'slow-disk': 2,
@@ -130,6 +135,7 @@ const WEIGHTS: Readonly<Record<Fault['kind'], number>> = {
   'statements-fail': 2,
   'clone-fails': 2,
   reset: 2,
+  'reset-all': 1,
   relief: 5,
   'clock-jumps': 1,
   blackout: 1,
@@ -228,6 +234,7 @@ function plot(random: Random, members: number): Planned[] {
       leaver: 1,
       deposed: 2,
       reopened: 1,
+      slept: 0.7,
       rivals: 2,
       forgetful: 0.5,
       crash: 2,
@@ -330,6 +337,24 @@ function plot(random: Random, members: number): Planned[] {
       atMs += random.between(1500, 4000);
       then({ kind: 'lose-disk', target: 'primary' });
       break;
+    case 'slept':
+      // The brain stands still in the middle of something, and goes on with what it saw before.
+      then(
+        random.pick<Fault>([
+          { kind: 'switchover', to: null },
+          { kind: 'switchover', to: a },
+          { kind: 'kill', target: 'primary' },
+          { kind: 'cut', from: 'primary', to: a, oneWay: false, ms: ms() },
+        ]),
+      );
+      then(
+        { kind: 'brain-pauses', ms: random.between(2500, 9000), another: false },
+        random.pick(['record switchover', 'record failover', 'record member', 'act turn', 'act prepare', 'done seal']),
+      );
+      atMs += random.between(300, 2000);
+      then(random.chance(0.6) ? { kind: 'lose-disk', target: 'primary' } : hit('primary'));
+      if (random.chance(0.5)) then({ kind: 'cut', from: 'primary', to: a, oneWay: false, ms: ms() });
+      break;
     case 'rivals':
       // A brain pauses in the middle of something, another goes on from there, and the first wakes up.
       then(
@@ -384,12 +409,17 @@ function plot(random: Random, members: number): Planned[] {
       // A statement waits for the acknowledgement of somebody who can't come back; or is waited for no longer.
       if (random.chance(0.5)) then({ kind: 'down', target: b, ms: random.between(4000, 12_000) });
       atMs += random.between(0, 3000);
-      if (random.chance(0.4)) {
-        // Its connection is gone by the time that it is wanted.
-        then({ kind: 'cut', from: 'primary', to: a, oneWay: false, ms: random.between(1200, 4000) });
+      if (random.chance(0.6)) {
+        // By the time that its acknowledgement would come, its connection is gone.
+        then({ kind: 'cut-acks', ms: random.between(500, 3000) });
         then({ kind: 'account-statement' });
+        atMs += random.between(50, 600);
+        then(random.chance(0.7) ? { kind: 'reset-all' } : { kind: 'reset', target: a });
         if (random.chance(0.3)) then({ kind: 'lose-disk', target: random.pick<Target>([a, b]) });
         if (random.chance(0.3)) then({ kind: 'down', target: a, ms: random.between(2000, 9000) });
+        if (random.chance(0.2)) then({ kind: 'brain-dies', ms: random.between(100, 3000) });
+        // It takes a while to get over that.
+        atMs += random.between(0, 20_000);
         break;
       }
       then(random.chance(0.6) ? { kind: 'account-statement' } : { kind: 'semi-sync-off' });
@@ -490,12 +520,15 @@ function draw(random: Random, members: number): Fault {
       return { kind, target: target(), loginMs: random.between(5, 300), ms };
     case 'slow-applier':
       return { kind, target: target(), applyMs: random.between(20, 500), ms };
+    case 'cut-acks':
+      return { kind, ms: random.between(100, 3000) };
     case 'brain-dies':
       return { kind, ms: random.between(10, 2500) };
     case 'brain-pauses':
       return { kind, ms, another: random.chance(0.5) };
     case 'second-brain':
     case 'account-statement':
+    case 'reset-all':
     case 'clone-fails':
     case 'relief':
     case 'semi-sync-off':
@@ -571,6 +604,7 @@ export class Injector {
     this.#awaited = [];
     for (const end of this.#ends) end();
     this.#ends.clear();
+    this.#world.lasting = 0;
     const { faults } = this.#world.shelf;
     faults.lost = 0;
     faults.awayUntilMs = 0;
@@ -580,10 +614,12 @@ export class Injector {
   #lasting(ms: number, end: () => void): void {
     const once = (): void => {
       if (!this.#ends.delete(once)) return;
+      this.#world.lasting = this.#ends.size;
       this.#world.disturbedMs = this.#world.time.nowMs;
       end();
     };
     this.#ends.add(once);
+    this.#world.lasting = this.#ends.size;
     this.#world.time.after(ms, once);
   }
 
@@ -718,7 +754,7 @@ export class Injector {
       }
       case 'account-statement': {
         const [client] = this.#world.clients;
-        return client?.writeAccount();
+        return void client?.writeAccount();
       }
       case 'too-many-connections': {
         const { server } = this.#member(fault.target);
@@ -737,6 +773,18 @@ export class Injector {
         const [end] = this.#ends;
         return end?.();
       }
+      case 'cut-acks': {
+        const primary = this.#member('primary').ordinal;
+        const others = this.#world.members.map(({ ordinal }) => ordinal).filter((ordinal) => ordinal !== primary);
+        return this.#cut(
+          others.map((ordinal) => [ordinal, primary] as const),
+          fault.ms,
+        );
+      }
+      case 'reset-all':
+        for (const session of this.#member('primary').server?.sessions.values() ?? [])
+          if (session.user.startsWith('baton_replica_')) session.kill();
+        return;
       case 'reset': {
         const { ordinal } = this.#member(fault.target);
         const source = this.#member('primary').server;

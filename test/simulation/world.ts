@@ -65,6 +65,8 @@ export class World implements Surroundings {
   onNoted: (kind: string, text: string) => void = () => undefined;
   /** When a fault last began or ended. */
   disturbedMs = 0;
+  /** Faults that go on. */
+  lasting = 0;
   readonly #onTrace: WorldOptions['onTrace'];
   #brainCount = 0;
   #mode: DurabilityMode | null;
