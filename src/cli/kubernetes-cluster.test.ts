@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { ApiClient } from '../kubernetes/api/client.ts';
 import { FakeApiServer } from '../kubernetes/api/fake-api-server.ts';
-import { ClusterInKubernetes, logged, merged } from './kubernetes-cluster.ts';
+import { ClusterInKubernetes } from './kubernetes-cluster.ts';
+import { logged, merged } from './kubernetes-journal.ts';
 import { kubernetesPlace } from './platform.ts';
 
 const CLUSTERS = '/apis/baton.dev/v1alpha1/namespaces/shop/mysqlclusters';
@@ -194,6 +195,30 @@ test('Events are the journal’s news, in their order, other Events aside', () =
     const told = (await cluster.events()).map(({ kind, text }) => `${kind} ${text}`);
     assert.deepEqual(told, ['record failover: x', 'state healthy: fine']);
     assert.deepEqual((await cluster.status()).lastEvents.length, 2);
+  }));
+
+test('Events are followed from now on, also when the API server has forgotten where that was', () =>
+  using(async (server, cluster) => {
+    server.put(CLUSTERS, 'mysql', { ...RESOURCE, status: STATUS });
+    const event = (name: string): void => {
+      const annotations = { 'baton.dev/kind': 'state' };
+      server.put(EVENTS, name, { eventTime: '2026-01-01T00:00:00Z', message: name, metadata: { annotations } });
+    };
+    const watched = async (times: number): Promise<void> => {
+      while (server.requests.filter((line) => line.includes('watch=true')).length < times) await wait(5);
+    };
+    event('before');
+    const following = cluster.eventsFromNow(AbortSignal.timeout(5000));
+    const first = following.next();
+    await watched(1);
+    event('one');
+    assert.equal((await first).value?.text, 'one');
+    const second = following.next();
+    server.expireWatches();
+    await watched(2);
+    event('two');
+    assert.equal((await second).value?.text, 'two');
+    await following.return(undefined);
   }));
 
 test('of the operators’ log a cluster’s journal are the lines that are its own', () => {

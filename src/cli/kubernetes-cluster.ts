@@ -4,24 +4,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { JournalEntry } from '../control/port.ts';
 import { findAccess } from '../kubernetes/api/access.ts';
-import { ApiClient, type ListPage } from '../kubernetes/api/client.ts';
+import { ApiClient } from '../kubernetes/api/client.ts';
 import { ApiError, isConflict, isNotFound } from '../kubernetes/api/errors.ts';
 import { podLog, runInPod, type PodPlace } from '../kubernetes/api/pods.ts';
-import {
-  CLUSTERS,
-  PODS,
-  SECRETS,
-  SEEN_EVENTS,
-  type ClusterObject,
-  type Pod,
-  type Secret,
-} from '../kubernetes/api/resources.ts';
+import { CLUSTERS, PODS, SECRETS, type ClusterObject, type Pod, type Secret } from '../kubernetes/api/resources.ts';
 import { forward, podBehind } from '../kubernetes/forward.ts';
 import { OPERATOR_NAMESPACE } from '../kubernetes/install.ts';
-import { OPERATOR_LABELS } from '../kubernetes/objects/network-policy.ts';
 import { namesOf, selectorText } from '../kubernetes/objects/object.ts';
 import { credentialsName } from '../kubernetes/objects/secret.ts';
-import { entryOf, type EventObject } from '../kubernetes/recorder.ts';
 import {
   RESTART_ANNOTATION,
   SWITCHOVER_ANNOTATION,
@@ -38,6 +28,7 @@ import type { MySQLCluster } from '../spec/resource.ts';
 import type { ClusterClient } from './cluster-client.ts';
 import { badInput, CommandError, EXIT } from './exit.ts';
 import { checkNamespace } from './operator.ts';
+import { eventsFromNow, listEvents, operatorJournal, operatorLog, type LogTail } from './kubernetes-journal.ts';
 import { statusOfObject } from './kubernetes-status.ts';
 import type { KubernetesPlace } from './platform.ts';
 
@@ -48,8 +39,6 @@ const ANSWER_MS = 5000;
 const SHOWN_EVENTS = 10;
 const WATCH_SECONDS = 300;
 const AGAIN_MS = 500;
-
-type Following = AsyncGenerator<JournalEntry>;
 
 export class ClusterInKubernetes implements ClusterClient {
   readonly namespace: string;
@@ -100,71 +89,29 @@ export class ClusterInKubernetes implements ClusterClient {
 
   /** What happened, as Events tell it; Kubernetes keeps them for an hour. The newest last. */
   async events(): Promise<JournalEntry[]> {
-    return (await this.#listEvents(await this.#object())).entries;
+    return (await listEvents(this.#client, await this.#object())).entries;
   }
 
-  /** What Events tell from now on, until `signal` aborts. */
-  async *eventsFromNow(signal: AbortSignal): Following {
-    const object = await this.#object();
-    let { version } = await this.#listEvents(object);
-    while (!signal.aborted) {
-      const scope = { namespace: this.namespace, fieldSelector: about(object) };
-      const options = { signal, timeoutSeconds: WATCH_SECONDS, silenceMs: 2 * WATCH_SECONDS * 1000 };
-      for await (const { type, object: event } of this.#client.watch<EventObject>(
-        SEEN_EVENTS,
-        scope,
-        version,
-        options,
-      )) {
-        if (type === 'ERROR') break;
-        version = event.metadata.resourceVersion;
-        const entry = type === 'ADDED' ? entryOf(event) : null;
-        if (entry !== null) yield entry;
-      }
-    }
+  async *eventsFromNow(signal: AbortSignal): AsyncGenerator<JournalEntry> {
+    yield* eventsFromNow(this.#client, await this.#object(), signal);
   }
 
-  /** From the log of the operators, else, where that may not be read, from Events, which tell less. */
-  async *journal(signal: AbortSignal): Following {
+  /** From the log of the operators, else, where that is not to be had, from Events, which tell less. */
+  async *journal(signal: AbortSignal): AsyncGenerator<JournalEntry> {
     try {
       yield* this.operatorJournal(OPERATOR_NAMESPACE, { tail: 0, follow: true, signal });
     } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
+      if (!(error instanceof ApiError || error instanceof CommandError)) throw error;
       yield* this.eventsFromNow(signal);
     }
   }
 
-  /** All that the operators in a namespace have logged of this cluster, each line in its time if none is followed. */
-  async *operatorJournal(operatorNamespace: string, options: LogTail): Following {
-    const cluster = `${this.namespace}/${this.name}`;
-    for await (const line of this.operatorLog(operatorNamespace, options)) {
-      const entry = logged(line, cluster);
-      if (entry !== null) yield entry;
-    }
+  operatorJournal(operatorNamespace: string, options: LogTail): AsyncGenerator<JournalEntry> {
+    return operatorJournal(this.#client, operatorNamespace, `${this.namespace}/${this.name}`, options);
   }
 
-  /** Lines of the operators' logs. */
-  async *operatorLog(operatorNamespace: string, { tail, follow, signal }: LogTail): AsyncGenerator<string> {
-    const labelSelector = Object.entries(OPERATOR_LABELS)
-      .map(([label, value]) => `${label}=${value}`)
-      .join(',');
-    const { items } = await this.#client.list<Pod>(PODS, { namespace: operatorNamespace, labelSelector });
-    if (items.length === 0) {
-      throw new CommandError(
-        EXIT.notRunning,
-        'NO_OPERATOR',
-        `there is no operator in the namespace ${operatorNamespace}`,
-        'Name the right one: --operator-namespace',
-      );
-    }
-    const logs = items.map(({ metadata }) => {
-      const place = { namespace: operatorNamespace, pod: metadata.name };
-      return podLog(this.#client, place, { container: 'operator', tail, follow, signal });
-    });
-    if (follow) return yield* merged(logs);
-    const all = (await Promise.all(logs.map((log) => collected(log)))).flat();
-    // Each begins with its time.
-    yield* all.sort((a, b) => (a < b ? -1 : 1));
+  operatorLog(operatorNamespace: string, options: LogTail): AsyncGenerator<string> {
+    return operatorLog(this.#client, operatorNamespace, options);
   }
 
   memberLog(ordinal: number, options: LogTail): AsyncGenerator<string> {
@@ -357,21 +304,8 @@ export class ClusterInKubernetes implements ClusterClient {
   async #statusOf(object: ClusterObject): Promise<Status> {
     const { replicas } = resourceOf(object).spec;
     // Who may see a cluster may not always see Events.
-    const { entries } = await this.#listEvents(object).catch(() => ({ entries: [] }));
+    const { entries } = await listEvents(this.#client, object).catch(() => ({ entries: [] }));
     return statusOfObject(object, replicas, entries.slice(-SHOWN_EVENTS), Date.now());
-  }
-
-  async #listEvents(object: ClusterObject): Promise<{ entries: JournalEntry[]; version: string }> {
-    const scope = { namespace: this.namespace, fieldSelector: about(object) };
-    const events: EventObject[] = [];
-    let [next, version]: [string | null, string] = [null, ''];
-    do {
-      const page: ListPage<EventObject> = await this.#client.list<EventObject>(SEEN_EVENTS, scope, next);
-      events.push(...page.items);
-      ({ next, resourceVersion: version } = page);
-    } while (next !== null);
-    const entries = events.map(entryOf).filter((entry) => entry !== null);
-    return { entries: entries.sort((a, b) => (a.at < b.at ? -1 : 1)), version };
   }
 
   async #annotate(annotation: string, value: string | null, resourceVersion?: string): Promise<void> {
@@ -419,19 +353,9 @@ export class ClusterInKubernetes implements ClusterClient {
   }
 }
 
-export interface LogTail {
-  readonly tail: number;
-  readonly follow: boolean;
-  readonly signal: AbortSignal;
-}
-
 function resourceOf({ apiVersion, kind, metadata, spec }: ClusterObject): MySQLCluster {
   return validateCluster({ apiVersion, kind, metadata: { ...metadata, labels: {}, annotations: {} }, spec });
 }
-
-/** Of Events: those about this very cluster, and none of its name before it. */
-const about = ({ metadata }: ClusterObject): string =>
-  `involvedObject.kind=MySQLCluster,involvedObject.uid=${metadata.uid}`;
 
 function checkMember(ordinal: number, replicas: number): void {
   if (ordinal < replicas) return;
@@ -442,48 +366,4 @@ function checkMember(ordinal: number, replicas: number): void {
     `there is no member ${ordinal}`,
     `The members are ${members}.`,
   );
-}
-
-/** An operator's line of log as an entry of one cluster's journal; null for all others. */
-export function logged(line: string, cluster: string): JournalEntry | null {
-  if (!line.includes(cluster)) return null;
-  try {
-    const said = JSON.parse(line) as Record<string, unknown>;
-    const { at, event, text, epoch, term, ms } = said;
-    if (said['cluster'] !== cluster || typeof text !== 'string' || typeof epoch !== 'number') return null;
-    return {
-      at: String(at),
-      epoch,
-      term: Number(term),
-      kind: String(event),
-      text,
-      ...(typeof ms === 'number' ? { ms } : {}),
-    };
-  } catch {
-    return null;
-  }
-}
-
-async function collected<T>(from: AsyncIterable<T>): Promise<T[]> {
-  const all: T[] = [];
-  for await (const one of from) all.push(one);
-  return all;
-}
-
-/** Whatever comes next of several, until all have ended. */
-export async function* merged<T>(all: readonly AsyncGenerator<T>[]): AsyncGenerator<T> {
-  const next = async (from: AsyncGenerator<T>) => ({ from, result: await from.next() });
-  const pending = new Map(all.map((from) => [from, next(from)]));
-  try {
-    while (pending.size > 0) {
-      const { from, result } = await Promise.race(pending.values());
-      if (result.done === true) pending.delete(from);
-      else {
-        pending.set(from, next(from));
-        yield result.value;
-      }
-    }
-  } finally {
-    for (const from of all) void from.return(undefined).catch(() => undefined);
-  }
 }
