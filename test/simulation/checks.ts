@@ -196,7 +196,8 @@ export class Checks {
     const { next, why } = decision.record ?? {};
     if (next === undefined || why?.startsWith('failover') !== true || record.required === 0) return;
     const sealed = idle(members).filter(
-      ({ server }) => server.access === 'closed' && (server.replica === null || server.replica.receiver === 'off'),
+      ({ server: { access, replica, sealed: stopped } }) =>
+        access === 'closed' && (replica === null || (stopped && replica.receiver === 'off')),
     );
     const { ackers, left } = this.#ackersAmong(sealed, record);
     const needed = Math.max(1, record.required - left);
