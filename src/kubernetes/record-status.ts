@@ -5,27 +5,14 @@
 import * as z from 'zod';
 import type { ClusterRecord } from '../cluster/record.ts';
 import type { RecordStore, VersionedRecord } from '../control/port.ts';
-import { GtidSet } from '../gtid/gtid-set.ts';
+import { recordShape } from '../control/record-shape.ts';
 import type { ApiClient } from './api/client.ts';
 import { isConflict } from './api/errors.ts';
 import { CLUSTERS, type ClusterObject } from './api/resources.ts';
 
-const serverUuid = z.uuid();
-const ordinal = z.int().min(0);
-
-// Strict: a field that this version does not know may be what makes the record mean something else.
-const stored = z.strictObject({
-  version: z.int().min(1),
-  clusterId: z.string().min(1),
-  term: z.int().min(0),
-  epoch: z.int().min(0),
-  // A merge patch has no word for null: it is left out.
-  primary: z.strictObject({ ordinal, serverUuid }).nullable().default(null),
-  floor: z.string().refine(isGtidSet, 'expected a GTID set'),
-  ackers: z.array(z.strictObject({ ordinal, serverUuid, bootId: z.string() })),
-  required: z.int().min(0),
-  mode: z.enum(['quorum', 'adaptive', 'asynchronous']),
-}) satisfies z.ZodType<ClusterRecord>;
+// A merge patch has no word for null: it is left out.
+const primary = recordShape.shape.primary.default(null);
+const stored = recordShape.extend({ version: z.int().min(1), primary });
 
 /** The status holds something that is no record. */
 export class RecordUnreadableError extends Error {
@@ -103,14 +90,5 @@ export class StatusRecord implements RecordStore {
     }
     const { version, ...record } = parsed.data;
     return { version, record };
-  }
-}
-
-function isGtidSet(text: string): boolean {
-  try {
-    GtidSet.parse(text);
-    return true;
-  } catch {
-    return false;
   }
 }

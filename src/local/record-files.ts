@@ -6,27 +6,11 @@
 import { randomBytes } from 'node:crypto';
 import { link, mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
 
 import type { ClusterRecord } from '../cluster/record.ts';
 import type { RecordStore, VersionedRecord } from '../control/port.ts';
-import { GtidSet } from '../gtid/gtid-set.ts';
+import { recordShape } from '../control/record-shape.ts';
 import { syncDirectory, writeSynced } from './durable-file.ts';
-
-const serverUuid = z.uuid();
-const ordinal = z.int().min(0);
-
-// Strict: a field that this version does not know may be what makes the record mean something else.
-const recordShape = z.strictObject({
-  clusterId: z.string().min(1),
-  term: z.int().min(0),
-  epoch: z.int().min(0),
-  primary: z.strictObject({ ordinal, serverUuid }).nullable(),
-  floor: z.string().refine(isGtidSet, 'expected a GTID set'),
-  ackers: z.array(z.strictObject({ ordinal, serverUuid, bootId: z.string() })),
-  required: z.int().min(0),
-  mode: z.enum(['quorum', 'adaptive', 'asynchronous']),
-}) satisfies z.ZodType<ClusterRecord>;
 
 /** The newest record can't be made sense of. An older one is not used in its place: it would not be the truth. */
 export class RecordUnreadableError extends Error {
@@ -156,13 +140,4 @@ function parseRecord(path: string, text: string): ClusterRecord {
     path,
     `${issue?.message ?? 'another shape'} at ${issue?.path.join('.') || 'the top'}`,
   );
-}
-
-function isGtidSet(text: string): boolean {
-  try {
-    GtidSet.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
 }
