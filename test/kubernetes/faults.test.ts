@@ -160,6 +160,10 @@ test(
     const writer = await Writer.begin(scene);
     /** Kills whoever leads as soon as it says so. */
     const killAt = async (said: RegExp, strike: () => Promise<unknown>): Promise<number> => {
+      // One fault at a time: a Pod may still be going that is healthy otherwise.
+      const going = ['get', 'pods', '-o', 'jsonpath={.items[*].metadata.deletionTimestamp}'];
+      await scene.until(async () => (await scene.kubectl(going)) === '', 90_000);
+      await scene.healthy(120_000);
       await wait(1000);
       writer.takeGap();
       const leader = scene.leader ?? assert.fail('nobody leads');
