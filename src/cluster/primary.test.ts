@@ -154,6 +154,14 @@ describe('a primary is given up', () => {
     assert.equal(kind([silent(0), empty(1), silent(2)], one), 'gone');
   });
 
+  it('when it hung as it was told to wait for fewer, and no replica is there to say more', () => {
+    const failure = { act: 'set-required', error: 'closed', atMs: 0 };
+    const none = { record: { required: 0, mode: 'adaptive' }, wanted: { mode: 'adaptive' } } as const;
+    assert.equal(kind([silent(0, 0, { failure }), empty(1), gone(2)], none), 'gone');
+    assert.equal(kind([silent(0), empty(1), gone(2)], none), 'doubtful');
+    assert.equal(kind([silent(0, 0, { failure }), replica(1), gone(2)], none), 'doubtful');
+  });
+
   it('when too few servers of S are left to acknowledge, of which S may name one twice', () => {
     const s = [acker(1), acker(2), acker(3), acker(1, { bootId: 'next boot' })];
     const over = { record: { ackers: s, required: 2 }, wanted: { replicas: 4, required: 2 } };

@@ -123,7 +123,9 @@ function giveUp(plan: Plan, primary: MemberView, what: string): Verdict {
   const witnesses = plan.answering().filter((one) => tries(one, primary));
   const { record, view } = plan;
   const replaced = replacedAckers(plan);
-  if (witnesses.length === 0 && !isMute(record, replaced)) {
+  // It was being told to wait for fewer, and hung: behind an account statement, which lets nobody in.
+  const hung = primary.failure?.act === 'set-required';
+  if (witnesses.length === 0 && !isMute(record, replaced) && !hung) {
     const why = `${what}, and no replica answers that could say more: we may be the ones cut off`;
     return { kind: 'doubtful', why, ask: true };
   }
@@ -150,7 +152,7 @@ function giveUp(plan: Plan, primary: MemberView, what: string): Verdict {
   const reason =
     others.length > 0
       ? `${what}, and neither can ${names(others)}`
-      : `${what}, and could have nothing acknowledged: ${names(replaced)} lost what it had`;
+      : `${what}, and could have nothing acknowledged${hung ? '' : `: ${names(replaced)} lost what it had`}`;
   plan.memory = { ...plan.memory, givenUp: { epoch: plan.record.epoch, sinceMs: plan.view.nowMs, reason } };
   return { kind: 'gone', known: false, why: reason };
 }

@@ -658,6 +658,16 @@ describe('a look', () => {
     assert.ok(one.views.length - from >= 3);
   });
 
+  it('counts for nothing if who answered has ended by its end', async (t) => {
+    const one = await stage(t);
+    one.onLook = (ordinal) => {
+      if (ordinal === 0) one.show(gone(1));
+    };
+    one.change();
+    await one.clock.advance(0);
+    assert.deepEqual([one.member(1).process.kind, one.member(1).contact.kind], ['gone', 'unreachable']);
+  });
+
   it('counts for nothing if the process stood still meanwhile: it looks again', async (t) => {
     const one = await stage(t);
     const decided = one.views.length;

@@ -243,9 +243,9 @@ export class Loop {
       record,
       wanted: want,
       members: [...listed, ...absent]
-        .map((host) => now.find((later) => later.ordinal === host.ordinal) ?? host)
-        .sort((a, b) => a.ordinal - b.ordinal)
-        .map((host) => this.#member(host)),
+        .map((asked) => ({ asked, host: now.find((later) => later.ordinal === asked.ordinal) ?? asked }))
+        .sort((a, b) => a.host.ordinal - b.host.ordinal)
+        .map(({ asked, host }) => this.#member(host, asked)),
       barrier,
       switchover: this.#switchover,
       restarts: this.#stillRunning(),
@@ -253,8 +253,13 @@ export class Loop {
     };
   }
 
-  #member(host: HostView): MemberView {
-    const contact = this.#contacts.get(host.ordinal) ?? { kind: 'unseen' };
+  /** `asked`: what was known of it when it was asked. What a process said that is over by now, it says no more. */
+  #member(host: HostView, asked: HostView): MemberView {
+    const said = this.#contacts.get(host.ordinal) ?? { kind: 'unseen' };
+    const over = said.kind === 'answers' && asked.process.kind === 'running' && !isSame(asked.process, host.process);
+    const contact: Contact = over
+      ? { kind: 'unreachable', error: 'its process ended', closedPort: false, sinceMs: this.#options.clock.nowMs() }
+      : said;
     // What was asked before an act ended does not show what the act did; one that does not answer shows nothing.
     const acted = (this.#actedAtMs.get(host.ordinal) ?? -1) >= (this.#lookedAtMs.get(host.ordinal) ?? 0);
     const stale = acted && contact.kind === 'answers';
@@ -481,6 +486,10 @@ export class Loop {
     await this.#options.clock.sleep(ms, alarm.signal);
     this.#wake = () => undefined;
   }
+}
+
+function isSame(a: HostView['process'], b: HostView['process']): boolean {
+  return a.kind === 'running' && b.kind === 'running' && a.id.pid === b.id.pid && a.id.startTime === b.id.startTime;
 }
 
 function epochRow(epoch: number): string {

@@ -229,9 +229,9 @@ function plot(random: Random, members: number): Planned[] {
   switch (
     random.weighted({
       strike: 5,
-      switchover: 2,
+      switchover: 3,
       membership: 2,
-      leaver: 1,
+      leaver: 1.5,
       deposed: 2,
       reopened: 1,
       slept: 0.7,
@@ -239,7 +239,7 @@ function plot(random: Random, members: number): Planned[] {
       forgetful: 0.5,
       crash: 2,
       refusal: 0.7,
-      account: 1,
+      account: 1.5,
       'called-off': 1,
       outage: 0.7,
       requests: 1,
@@ -257,10 +257,11 @@ function plot(random: Random, members: number): Planned[] {
     case 'switchover':
       if (random.chance(0.5)) {
         // The target lags, and a commit waits for the acknowledgement of another.
-        then({ kind: 'slow-link', from: 'primary', to: a, extraMs: random.between(50, 2500), ms: ms() });
+        const slowMs = random.chance(0.5) ? ms() : random.between(6000, 14_000);
+        then({ kind: 'slow-link', from: 'primary', to: a, extraMs: random.between(50, 2500), ms: slowMs });
         then(
-          random.chance(0.5)
-            ? { kind: 'slow-link', from: b, to: 'primary', extraMs: random.between(50, 2500), ms: ms() }
+          random.chance(0.7)
+            ? { kind: 'slow-link', from: b, to: 'primary', extraMs: random.between(50, 2500), ms: slowMs }
             : { kind: 'cut', from: b, to: 'primary', oneWay: true, ms: random.between(300, 3000) },
         );
       } else if (random.chance(0.7)) then(lag(a));
@@ -289,6 +290,13 @@ function plot(random: Random, members: number): Planned[] {
       atMs += random.between(200, 1500);
       then({ kind: 'reset', target: b });
       then({ kind: 'scale', replicas: Math.max(1, members - 1) });
+      if (random.chance(0.5))
+        then(
+          random.chance(0.5)
+            ? { kind: 'brain-dies', ms: random.between(5, 300) }
+            : { kind: 'brain-pauses', ms: random.between(500, 5000), another: true },
+          'act lock-out',
+        );
       then(
         { kind: 'cut', from: 'primary', to: a, oneWay: random.chance(0.5), ms: ms() },
         random.pick(['record member', 'done barrier']),
@@ -415,11 +423,11 @@ function plot(random: Random, members: number): Planned[] {
         then({ kind: 'account-statement' });
         atMs += random.between(50, 600);
         then(random.chance(0.7) ? { kind: 'reset-all' } : { kind: 'reset', target: a });
-        if (random.chance(0.3)) then({ kind: 'lose-disk', target: random.pick<Target>([a, b]) });
+        if (random.chance(members === 2 ? 0.7 : 0.3)) then({ kind: 'lose-disk', target: random.pick<Target>([a, b]) });
         if (random.chance(0.3)) then({ kind: 'down', target: a, ms: random.between(2000, 9000) });
         if (random.chance(0.2)) then({ kind: 'brain-dies', ms: random.between(100, 3000) });
         // It takes a while to get over that.
-        atMs += random.between(0, 20_000);
+        atMs += random.between(0, 25_000);
         break;
       }
       then(random.chance(0.6) ? { kind: 'account-statement' } : { kind: 'semi-sync-off' });

@@ -318,6 +318,7 @@ export const MUTATIONS: readonly Mutation[] = [
         "  if (needed > record.required && member.busy === 'set-required') toldInVain(plan, member);\n",
         '  void toldInVain;\n',
       ),
+      cluster('primary', "primary.failure?.act === 'set-required'", "primary.failure?.act === 'never'"),
     ],
   },
   {
