@@ -39,6 +39,8 @@ export class Data {
   readonly received = new Gtids();
   /** Replication accounts that may log in. Local: never in a binlog. */
   readonly unlocked = new Set<number>();
+  /** Its disk has no room left. */
+  full = false;
   /** The applier stops with an error in front of the next transaction. */
   applierFault = false;
   cloned: 'completed' | 'failed' | null = null;

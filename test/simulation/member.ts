@@ -69,7 +69,7 @@ export class Member {
       bootId: this.bootId,
       aside: this.#asideView,
       trouble: null,
-      disk: null,
+      disk: this.data?.full === true ? 'disk full: no room left' : null,
       host: this.host,
       port: 3306,
     };

@@ -6,6 +6,8 @@ import { ServerSession } from './server-session.ts';
 import type { Transaction } from './transaction.ts';
 
 const RETRY_MS = 1000;
+/** How often a server looks whether a full disk has room again. */
+const ROOM_MS = 60_000;
 /** Transactions that are applied at once; they commit in their order all the same. */
 const BATCH = 40;
 const BATCH_MS = 500;
@@ -29,6 +31,9 @@ export class Receiver {
   /** Since when no heartbeat was missed. */
   #unbrokenSinceMs = 0;
 
+  /** What it comes to once there is room for what it received: until then it does nothing, and hears of nothing. */
+  #held: (() => void)[] | null = null;
+
   constructor(server: Server) {
     this.#server = server;
   }
@@ -44,6 +49,7 @@ export class Receiver {
   /** Takes 0.05 s while it reads, 2 s while it connects; what it received can be read when `stopped` is called. */
   stop(stopped: () => void): void {
     if (this.state === 'off') return stopped();
+    if (this.#held !== null) return void this.#held.push(() => this.stop(stopped));
     const ms = this.state === 'on' ? 50 : 2050;
     this.#server.after(ms * this.#server.world.random.between(0.5, 1), () => {
       this.#end('off');
@@ -88,13 +94,15 @@ export class Receiver {
       }
       const connection = new Connection(world.network, process, server.process);
       this.#connection = connection;
-      connection.onLost = () => {
+      const lost = (): void => {
         if (stale()) return;
+        if (this.#held !== null) return void this.#held.push(lost);
         // A source that dies may have sent part of a transaction.
         if (this.state === 'on' && !server.process.alive && world.random.chance(PARTLY))
           this.#server.applier.startAmid();
         this.#retry('2013: lost connection', this.state === 'on' ? 10 : RETRY_MS);
       };
+      connection.onLost = lost;
       server.process.do(() =>
         server.accept(connection, replica.user, false, (answer) => {
           if (stale()) return connection.closeByClient();
@@ -146,8 +154,7 @@ export class Receiver {
     const { world } = this.#server;
     this.#server.after(world.netTimeoutMs / 2, () => {
       if (attempt !== this.#attempt || this.state !== 'on') return;
-      this.#listen();
-      if (world.nowMs() - this.#heardMs >= world.netTimeoutMs) this.#retry('2013: no heartbeat', 10);
+      if (this.silentMs >= world.netTimeoutMs) this.#retry('2013: no heartbeat', 10);
       else this.#watch(attempt);
     });
   }
@@ -169,6 +176,23 @@ export class Receiver {
     this.#unbrokenSinceMs = this.#deafUntilMs;
   }
 
+  #hold(run: () => void): void {
+    if (this.#held === null) {
+      this.#held = [];
+      this.#lookForRoom();
+    }
+    this.#held.push(run);
+  }
+
+  #lookForRoom(): void {
+    this.#server.after(ROOM_MS, () => {
+      if (this.#server.data.full) return this.#lookForRoom();
+      const held = this.#held ?? [];
+      this.#held = null;
+      for (const run of held) run();
+    });
+  }
+
   /** Whether the heartbeats of this very server come. */
   hears(source: Server): boolean {
     return this.state === 'on' && this.#source === source && this.silentMs < this.#server.world.netTimeoutMs / 2;
@@ -181,6 +205,8 @@ export class Receiver {
 
   /** Since when nothing came, not even a heartbeat. */
   get silentMs(): number {
+    // In the middle of a transaction, as far as anybody sees.
+    if (this.#held !== null) return 0;
     this.#listen();
     return this.#server.world.nowMs() - this.#heardMs;
   }
@@ -193,6 +219,9 @@ export class Receiver {
     wantsAck: boolean,
   ): void {
     const { data, world } = this.#server;
+    if (data.full || this.#held !== null) {
+      return this.#hold(() => this.#receive(connection, source, transactions, end, wantsAck));
+    }
     this.#heardMs = world.nowMs();
     this.#server.applier.amid = false;
     for (const transaction of transactions) data.receive(transaction);

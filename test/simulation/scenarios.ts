@@ -701,6 +701,48 @@ export const SCENARIOS: readonly Scenario[] = [
     },
   },
   {
+    name: 'wedge-full-acker',
+    history:
+      'k=1: the disk of the only attached acker is full; it stays attached, and acknowledges nothing; a CREATE USER waits for it, and keeps out the one that could',
+    mutation: null,
+    async play() {
+      const stage = await Stage.open();
+      stage.down(2);
+      await stage.until('S is {1}', () => stage.S === '1');
+      stage.fillDisk(1);
+      stage.write(0, 'CREATE USER somebody');
+      await stage.until('nobody can log in', () => stage.server(0).holdsAcl);
+      stage.up(2);
+      await stage.until('writes go on', () => stage.state === 'degraded' && !stage.server(0).holdsAcl, 15 * SECONDS);
+      await stage.acknowledged(stage.write());
+      stage.makeRoom(1);
+      await stage.endsWell();
+    },
+  },
+  {
+    name: 'full-disk-outlives-itself',
+    history:
+      'the disk of a replica was full and has room again, for which MySQL looks once a minute: until then it is attached, and gets nothing',
+    mutation: null,
+    async play() {
+      const stage = await Stage.open();
+      stage.fillDisk(2);
+      await stage.acknowledged(stage.write());
+      await stage.until('S is {1}', () => stage.S === '1');
+      const w = await stage.acknowledged(stage.write());
+      stage.makeRoom(2);
+      await stage.until('2 has it', () => stage.shows(2, w), 15 * SECONDS);
+      stage.fillDisk(2);
+      await stage.acknowledged(stage.write());
+      stage.down(1);
+      stage.down(0);
+      stage.makeRoom(2);
+      stage.up(1);
+      await stage.until('a failover is not held up', () => stage.record.epoch === 2, 15 * SECONDS);
+      await stage.endsWell();
+    },
+  },
+  {
     name: 'wedge-lock-waits',
     history:
       'the brain’s own barrier waits for an ack in the session that holds the lock; it dies; the next brain can never take the lock, nor lower k',

@@ -191,6 +191,22 @@ export class Stage {
     this.member(ordinal).launch();
   }
 
+  fillDisk(ordinal: number): void {
+    this.note(`the disk of ${ordinal} is full`);
+    this.data(ordinal).full = true;
+    this.#platformChanged();
+  }
+
+  makeRoom(ordinal: number): void {
+    this.note(`the disk of ${ordinal} has room again`);
+    this.data(ordinal).full = false;
+    this.#platformChanged();
+  }
+
+  #platformChanged(): void {
+    for (const tell of this.world.hostListeners) tell();
+  }
+
   loseDisk(ordinal: number): void {
     this.note(`${ordinal} loses its disk`);
     this.member(ordinal).loseDisk();
