@@ -62,7 +62,7 @@ export interface LogLine {
 export interface SceneOptions {
   /** Of the resource; the image is set, and the class of its volumes. */
   readonly spec: Readonly<Record<string, unknown>>;
-  /** Default: 1. */
+  /** Default: 1; 0: there is one already, not beside the test. */
   readonly operators?: number;
   /** Members that there are volumes for. Default: 3. 0: no StorageClass either. */
   readonly volumes?: number;
@@ -107,8 +107,8 @@ export class Scene implements AsyncDisposable {
       await scene.#prepare();
       scene.#watchPrimary();
       for (let at = 0; at < (options.operators ?? 1); at++) scene.startOperator();
-      // An operator is there already, as a rule.
-      await scene.until(() => scene.leader !== null, 40_000, true);
+      // An operator is there already, as a rule; one in a Pod of its own is the test's affair.
+      await scene.until(() => scene.leader !== null || options.operators === 0, 40_000, true);
       const begunMs = performance.now();
       await scene.apply(options.spec);
       if (options.unwell !== true) await scene.healthy(120_000);
