@@ -424,7 +424,11 @@ function plot(random: Random, members: number): Planned[] {
         atMs += random.between(50, 600);
         then(random.chance(0.7) ? { kind: 'reset-all' } : { kind: 'reset', target: a });
         if (random.chance(members === 2 ? 0.7 : 0.3)) then({ kind: 'lose-disk', target: random.pick<Target>([a, b]) });
-        if (random.chance(0.3)) then({ kind: 'down', target: a, ms: random.between(2000, 9000) });
+        if (random.chance(members === 2 ? 0.6 : 0.3)) {
+          // For long enough that what a brain asks of the primary is given up.
+          const downMs = random.chance(0.5) ? random.between(2000, 9000) : random.between(11_000, 15_000);
+          then({ kind: 'down', target: a, ms: downMs });
+        }
         if (random.chance(0.2)) then({ kind: 'brain-dies', ms: random.between(100, 3000) });
         // It takes a while to get over that.
         atMs += random.between(0, 25_000);

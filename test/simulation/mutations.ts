@@ -324,7 +324,10 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'decided-on-what-is-long-past',
     rule: '5: what was seen before the brain stood still is not decided on (seen-before-the-pause)',
-    edits: [control('loop', 'const LOOKS_AGAIN = 3;', 'const LOOKS_AGAIN = 0;')],
+    edits: [
+      control('loop', 'const LOOKS_AGAIN = 3;', 'const LOOKS_AGAIN = 0;'),
+      control('loop', "const over = said.kind === 'answers' &&", "const over = said.kind === 'unseen' &&"),
+    ],
   },
 
   // ── 6: an unacknowledged commit never turns into a success ──────────────────────────────────────────────────────────
