@@ -96,6 +96,8 @@ export class PodMembers implements MemberHosts {
   readonly #lives = new Map<number, Life>();
   readonly #ran = new Map<number, Ran>();
   readonly #addresses = new Map<number, Address>();
+  /** Where members answered last; `seenMs`: until when, infinite while they do. */
+  readonly #targets = new Map<number, { readonly address: EndpointAddress; readonly seenMs: number }>();
   readonly #bootIds = new Map<string, string>();
   readonly #sessions = new Map<number, Map<Session, Connected>>();
   /** What a member's own log says of a full volume. */
@@ -165,8 +167,17 @@ export class PodMembers implements MemberHosts {
     return host === '' ? null : { host, port: ADMIN_PORT };
   }
 
-  /** Where Services lead to a member; null while that is nowhere. */
+  /**
+   * Where Services lead to a member; null while that is nowhere. It is where it answers, also once its Pod is deleted: the next
+   * Pod of its name has an address before it has a mysqld. Each change that is none costs kube-proxy's patience.
+   */
   target(ordinal: number): EndpointAddress | null {
+    const answered = this.#targets.get(ordinal);
+    if (answered !== undefined && this.#options.nowMs() - answered.seenMs < ADDRESS_MS) return answered.address;
+    return this.#targetNow(ordinal);
+  }
+
+  #targetNow(ordinal: number): EndpointAddress | null {
     const pod = this.#pod(ordinal);
     const ip = pod?.status?.podIP;
     if (pod === null || ip === undefined || ip === '') return null;
@@ -180,7 +191,15 @@ export class PodMembers implements MemberHosts {
     const open = this.#sessions.get(ordinal) ?? new Map<Session, Connected>();
     const podUid = this.#podUidAt(ordinal, target.host);
     this.#sessions.set(ordinal, open.set(session, { container, podUid }));
-    session.onBroken(() => void open.delete(session));
+    const here = this.#targetNow(ordinal);
+    if (here?.ip === target.host) this.#targets.set(ordinal, { address: here, seenMs: Number.POSITIVE_INFINITY });
+    session.onBroken(() => {
+      open.delete(session);
+      const answered = this.#targets.get(ordinal);
+      if (open.size === 0 && answered !== undefined) {
+        this.#targets.set(ordinal, { ...answered, seenMs: this.#options.nowMs() });
+      }
+    });
     const [row] = await session.query(LIFE, [], signal);
     const pid = Number(row?.['pid'] ?? 0);
     const before = this.#lives.get(ordinal);
