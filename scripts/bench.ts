@@ -23,6 +23,7 @@ import type { Result } from './bench/result.ts';
 import { firstUp, oneMore, up } from './bench/starting.ts';
 import { statusCommand } from './bench/status-command.ts';
 import { switchover } from './bench/switchover.ts';
+import { sysbench } from './bench/sysbench.ts';
 
 const PARTS: Readonly<Record<string, Part>> = {
   failover,
@@ -31,6 +32,7 @@ const PARTS: Readonly<Record<string, Part>> = {
   'first-up': firstUp,
   'one-more': oneMore,
   endpoint,
+  sysbench,
   'at-rest': atRest,
   status: statusCommand,
   durability,
