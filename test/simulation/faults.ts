@@ -231,7 +231,7 @@ function plot(random: Random, members: number): Planned[] {
       strike: 5,
       switchover: 3,
       membership: 2,
-      leaver: 1.5,
+      leaver: 2,
       deposed: 2,
       reopened: 1,
       slept: 0.7,
@@ -283,27 +283,34 @@ function plot(random: Random, members: number): Planned[] {
       if (random.chance(0.3))
         then(turn(), random.pick(['act lock-out', 'act barrier', 'record member', 'act unlock', 'act set-required']));
       break;
-    case 'leaver':
-      // Somebody is to go, or is taken for gone, just as its receiver logs in.
-      then({ kind: 'cut-brain', target: b, oneWay: false, ms: random.between(2000, 9000) });
-      then({ kind: 'slow-logins', target: 'primary', loginMs: random.between(200, 950), ms: ms() });
-      atMs += random.between(200, 1500);
-      then({ kind: 'reset', target: b });
-      then({ kind: 'scale', replicas: Math.max(1, members - 1) });
-      if (random.chance(0.5))
+    case 'leaver': {
+      const [last, rest] = random.chance(0.7) ? (['second', 'first'] as const) : ([b, a] as const);
+      // Somebody is to go, or is taken for gone, just as its receiver logs in; and a brain dies over locking it out.
+      then({ kind: 'cut-brain', target: last, oneWay: false, ms: random.between(2000, 9000) });
+      then({
+        kind: 'slow-logins',
+        target: 'primary',
+        loginMs: random.between(200, 950),
+        ms: random.between(3000, 9000),
+      });
+      if (random.chance(0.7))
         then(
-          random.chance(0.5)
+          random.chance(0.7)
             ? { kind: 'brain-dies', ms: random.between(5, 300) }
             : { kind: 'brain-pauses', ms: random.between(500, 5000), another: true },
           'act lock-out',
         );
       then(
-        { kind: 'cut', from: 'primary', to: a, oneWay: random.chance(0.5), ms: ms() },
-        random.pick(['record member', 'done barrier']),
+        { kind: 'cut', from: 'primary', to: rest, oneWay: random.chance(0.3), ms: random.between(2000, 9000) },
+        random.chance(0.8) ? 'record member' : 'done barrier',
       );
+      atMs += random.between(200, 1500);
+      then({ kind: 'reset', target: last });
+      then({ kind: 'scale', replicas: Math.max(1, members - 1) });
       atMs += random.between(2000, 6000);
       then({ kind: 'scale', replicas: members });
       break;
+    }
     case 'deposed':
       then(
         random.chance(0.5)

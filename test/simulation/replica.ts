@@ -165,6 +165,11 @@ export class Receiver {
     const from = this.#source?.process;
     if (this.state !== 'on' || from === undefined || world.nowMs() < this.#deafUntilMs) return;
     if (!from.alive || from.frozen || world.network.isCut(from.place, process.place)) return;
+    this.#hear();
+  }
+
+  #hear(): void {
+    const { world } = this.#server;
     if (world.nowMs() - this.#heardMs >= world.netTimeoutMs / 2) this.#unbrokenSinceMs = world.nowMs();
     this.#heardMs = world.nowMs();
   }
@@ -218,11 +223,11 @@ export class Receiver {
     end: number,
     wantsAck: boolean,
   ): void {
-    const { data, world } = this.#server;
+    const { data } = this.#server;
     if (data.full || this.#held !== null) {
       return this.#hold(() => this.#receive(connection, source, transactions, end, wantsAck));
     }
-    this.#heardMs = world.nowMs();
+    this.#hear();
     this.#server.applier.amid = false;
     for (const transaction of transactions) data.receive(transaction);
     if (this.#server.syncsRelay) data.relaySynced = data.relay.length;
