@@ -1,6 +1,6 @@
 /** What must hold, after every event and at the end: docs/clustering.md's promises and invariants, by number. */
 import type { Decision } from '../../src/cluster/decision.ts';
-import type { Acker, ClusterRecord } from '../../src/cluster/record.ts';
+import type { Acker, ClusterRecord, Incarnation } from '../../src/cluster/record.ts';
 import type { MemberView, ServerView, View } from '../../src/cluster/view.ts';
 import { GtidSet } from '../../src/gtid/gtid-set.ts';
 import type { Brain } from './brain.ts';
@@ -110,6 +110,7 @@ export class Checks {
     this.#goesOn(decision);
     this.#leadsToWhoWaits(decision, view);
     this.#floorIsDue(decision, view);
+    this.#isErrant(decision, view);
     if (this.#world.shelf.tampered) this.#touchesNothing(decision, view);
     else if (decision.state === 'lost') this.#isLost(decision, view);
   }
@@ -179,6 +180,20 @@ export class Checks {
     this.#world.fail(
       `said to be lost although member ${able[0]?.ordinal} has everything, and enough ackers answer: ${reason}`,
     );
+  }
+
+  /** Invariant 8: nothing healthy is called errant. */
+  #isErrant(decision: Decision, { record, members }: View): void {
+    const primary = record.primary === null ? null : this.#dataOf(record.primary);
+    if (primary === null) return;
+    for (const { ordinal, state } of decision.members) {
+      if (state !== 'errant') continue;
+      const { data } = this.#world.member(ordinal);
+      const seen = members.find((member) => member.ordinal === ordinal)?.contact;
+      if (data === null || seen?.kind !== 'answers' || seen.server.serverUuid !== data.serverUuid) continue;
+      if (rowsIn(primary).contains(rowsIn(data)))
+        this.#world.fail(`invariant 8: member ${ordinal} is called errant, though the primary has all that it has`);
+    }
   }
 
   /** Which of these are in S, and of how many servers something of S is not among them. S may name a server twice. */
@@ -465,7 +480,7 @@ export class Checks {
     return recorded && this.acknowledged.every((transaction) => data.holds(transaction));
   }
 
-  #dataOf({ ordinal, serverUuid }: Acker): Data | null {
+  #dataOf({ ordinal, serverUuid }: Incarnation): Data | null {
     const { data } = this.#world.member(ordinal);
     return data?.serverUuid === serverUuid ? data : null;
   }
