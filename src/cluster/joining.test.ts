@@ -308,6 +308,14 @@ describe('a replica whose disk was full', () => {
     assert.equal(kills([...left, at(700, null, '0:1-90')]), true);
   });
 
+  it('is not read from, nor in sync, as long as it may lack something that no lag tells of', () => {
+    const full = [at(0, 'disk full', '0:1-90'), at(300, 'disk full', '0:1-90')];
+    for (const views of [full, [...full, at(600, null, '0:1-90')]]) {
+      const { state, read } = decideLast(views);
+      assert.deepEqual([state, read.members], ['degraded', [1]]);
+    }
+  });
+
   it('goes on if it missed nothing', () => {
     assert.equal(kills([at(0, 'disk full', '0:1-100'), at(300, null, '0:1-100')]), false);
     assert.equal(kills([at(0, null, '0:1-90'), at(300, null, '0:1-90')]), false);
@@ -333,6 +341,17 @@ describe('a replica whose data directory is gone', () => {
       decideAll(lasting(view(members), 5000)).flatMap((one) => acts(one).filter((act) => act.startsWith('kill'))),
       [],
     );
+  });
+});
+
+describe('a member that answers nobody', () => {
+  it('is started anew after a while, if no write needs it: it may be a former primary that lets nobody in', () => {
+    const killed = (one: MemberView, over = only1): unknown => act(decide(view([for1(), one], over)), 'kill', 2);
+    assert.ok(killed(silent(2, LATER_MS - 20_000)));
+    assert.equal(killed(silent(2, LATER_MS - 19_999)), undefined);
+    const young = { process: { kind: 'running' as const, id: pid(2), sinceMs: LATER_MS - 5000 } };
+    assert.equal(killed(silent(2, 0, young)), undefined, 'recovery takes its time');
+    assert.equal(act(decide(view([silent(2, 0)])), 'kill', 2), undefined, 'not one of S: it may acknowledge');
   });
 });
 

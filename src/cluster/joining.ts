@@ -20,6 +20,8 @@ import { DATA_GONE, type MemberView } from './view.ts';
 /** A broken applier is given this long to be mended, by itself or by hand, before its member is rebuilt. */
 const BROKEN_APPLIER_MS = 15_000;
 
+/** A member outside S that answers nobody for so long is started anew. */
+const HANGING_MS = 20_000;
 /** A clone is given up on stall, however long it takes otherwise. */
 const STALLED_CLONE_MS = 60_000;
 /** A donor that copies pages and applies nothing meanwhile goes on in a moment, or never. */
@@ -35,6 +37,7 @@ export function join(plan: Plan, primary: Answering): number[] {
     const server = heard(member);
     if (server === null) {
       reportUnheard(plan, member);
+      endHanging(plan, member);
       continue;
     }
     const one = { member, server };
@@ -45,7 +48,10 @@ export function join(plan: Plan, primary: Answering): number[] {
   return readable;
 }
 
-function isReadable(plan: Plan, { member, server }: Answering, primary: Answering): boolean {
+function isReadable(plan: Plan, one: Answering, primary: Answering): boolean {
+  const { member, server } = one;
+  // Its receiver may wait for room: what it shows gets old, and no lag tells of it.
+  if ((member.disk !== null && primary.member.disk === null) || waitsForRoom(plan, one, primary)) return false;
   if (!plan.wanted(member.ordinal) || server.access !== 'closed') return false;
   if (!attached(server, primary.member, primary.server.serverUuid) || applierBroken(server) || server.epochRow === null)
     return false;
@@ -89,6 +95,15 @@ export function reportUnheard(plan: Plan, member: MemberView): void {
   else if (contact.kind === 'silent') plan.report(member, 'silent', 'it does not answer');
   else if (contact.kind === 'refused') plan.report(member, 'refusing', contact.error);
   else plan.report(member, 'starting', contact.kind === 'unreachable' ? contact.error : '');
+}
+
+/** One that lets nobody in for so long, and that no write needs, begins anew: a former primary behind an account statement. */
+function endHanging(plan: Plan, member: MemberView): void {
+  const { process, contact, ordinal } = member;
+  if (process.kind !== 'running' || contact.kind !== 'silent' || !plan.wanted(ordinal)) return;
+  if (plan.view.nowMs - Math.max(contact.sinceMs, process.sinceMs) < HANGING_MS) return;
+  if (plan.record.ackers.some((acker) => acker.ordinal === ordinal)) return;
+  plan.act(member, { kind: 'kill', process: process.id }, 'it answers nobody, and nothing waits for it');
 }
 
 function joinOne(plan: Plan, one: Answering, primary: Answering): void {

@@ -50,6 +50,7 @@ export class Member {
   #generation = 0;
   #starting = 0;
   #failures = 0;
+  readonly #awaitingEnd: (() => void)[] = [];
 
   constructor(options: MemberOptions) {
     this.#options = options;
@@ -142,6 +143,7 @@ export class Member {
 
   #exit(server: Server, delayMs: number): void {
     if (this.server !== server) return;
+    this.#ended();
     if (server.process.alive) server.process.die(true);
     this.server = null;
     this.#id = null;
@@ -150,14 +152,17 @@ export class Member {
     this.#options.time.after(delayMs + 5, () => this.launch());
   }
 
+  /** However it ended, whoever waits for that is told. */
+  #ended(): void {
+    for (const gone of this.#awaitingEnd.splice(0)) gone();
+  }
+
   /** SIGTERM, then started again if it is still wanted. */
   terminate(gone: () => void): void {
     const { server } = this;
     if (server === null) return gone();
-    server.terminate(() => {
-      this.#exit(server, 0);
-      gone();
-    });
+    this.#awaitingEnd.push(gone);
+    server.terminate(() => this.#exit(server, 0));
   }
 
   freeze(): void {
@@ -181,6 +186,7 @@ export class Member {
     const { server, data } = this;
     if (server !== null) {
       server.process.die(false);
+      this.#ended();
       this.server = null;
       this.#id = null;
       this.#starting++;
