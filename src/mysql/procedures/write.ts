@@ -18,12 +18,18 @@ export async function writeEpoch(
   );
 }
 
-/** What a barrier has passed, has passed: acknowledged by as many as a commit waits for now. */
+/** Rows that barriers are written to, by turns. */
+const BARRIERS = 120;
+
+/**
+ * What a barrier has passed, has passed: acknowledged by as many as a commit waits for now. One that waits keeps its row
+ * locked, and if its acknowledgement was lost, the next is what releases it: so that one is written to another row.
+ */
 export async function writeBarrier(session: Session, signal: AbortSignal): Promise<void> {
   await session.query(LOGGED, [], signal);
   await session.query(
-    `INSERT INTO ${SCHEMA}.barrier (id, passed) VALUES (1, 1) ON DUPLICATE KEY UPDATE passed = passed + 1`,
-    [],
+    `INSERT INTO ${SCHEMA}.barrier (id, passed) VALUES (?, 1) ON DUPLICATE KEY UPDATE passed = passed + 1`,
+    [1 + (session.id % BARRIERS)],
     signal,
   );
 }
