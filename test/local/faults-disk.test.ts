@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Writer, verify } from './ledger.ts';
 import { Scene } from './scene.ts';
 
@@ -76,5 +77,28 @@ test("the primary's file system has become read-only: another takes over, the st
   assert.ok(scene.lines().some((line) => line.startsWith('record failover: the primary, member 0, ')));
   await scene.until(() => /read-only/.test(`${scene.report(0)} ${scene.view(0)?.disk ?? ''}`));
   await repair();
+  await verify(scene, [writer]);
+});
+
+test("a replica's disk is full: writes go on without it, it leaves, and is back soon after there is room", async (t) => {
+  const made = await sceneWithDisk(t);
+  if (made === null) return;
+  await using scene = made.scene;
+  const [other = -1] = scene.replicas;
+  const { done, reason } = await scene.switchover(other);
+  assert.equal(done, true, reason);
+  await scene.until('healthy');
+  const writer = await Writer.begin(scene);
+  const filler = join(scene.home(0), 'filler');
+  execFileSync('sh', ['-c', `cat /dev/zero > ${filler} || true`], { stdio: 'ignore' });
+  await scene.until(() => scene.lines().some((line) => line.startsWith('record member 0 acknowledges no more')));
+  await writer.writesAgain();
+  const { ms } = writer.takeLongestGap();
+  // Long enough for MySQL to have found no room: it looks again a minute later.
+  await sleep(2000);
+  await rm(filler);
+  const roomMs = performance.now();
+  await scene.until('healthy', 30_000);
+  t.diagnostic(`gap ${ms.toFixed(0)} ms; in sync ${(performance.now() - roomMs).toFixed(0)} ms after there was room`);
   await verify(scene, [writer]);
 });
