@@ -884,7 +884,10 @@ export class Injector {
 
   /** An old copy of the record for a while; then the newest again, and brains that start with it. */
   #rollBack(ms: number): void {
-    const bringBack = this.#calm ? this.#world.shelf.rollBack() : null;
+    const { shelf, primary } = this.#world;
+    // Before its first row nobody can know that there was a newer epoch.
+    const begun = primary?.data?.epoch?.epoch === shelf.record?.epoch;
+    const bringBack = this.#calm && begun ? shelf.rollBack() : null;
     if (bringBack === null) return this.#world.trace('not carried out: not everybody is there');
     this.#exclusive = true;
     this.#restartBrains();
