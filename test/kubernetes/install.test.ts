@@ -242,10 +242,8 @@ test('the chart installs the same; MySQLClusters outlive it', onKubernetes, asyn
   try {
     await using scene = await Scene.begin({ spec: { replicas: 1 }, operators: 0 });
     await helm('upgrade', 'baton', CHART, ...options, '--set', `watch={${scene.namespace}}`);
-    const before = await leader();
     await scene.kubectl(['scale', 'mysqlcluster/mysql', '--replicas=2']);
     await scene.healthy(120_000);
-    assert.notEqual(before, '');
     await helm('uninstall', 'baton', '-n', 'baton-system', '--wait');
     assert.match(await scene.kubectl(['get', 'mysqlclusters']), /healthy/);
   } finally {
