@@ -58,7 +58,7 @@ export class Checks {
   #stuck = { at: '', sinceMs: 0 };
   #about = { state: '', sinceMs: 0 };
   #clonedMs = 0;
-  /** Who recorded that no acknowledgement is needed. */
+  /** Who recorded last that fewer acknowledgements are needed. */
   #loweredBy: Brain | null = null;
   /** The epoch in which each brain has given up the primary. */
   readonly #givenUp = new WeakMap<Brain, number>();
@@ -106,7 +106,7 @@ export class Checks {
     const before = this.#givenUp.get(brain);
     this.#givenUp.set(brain, givenUp?.epoch ?? -1);
     if (givenUp !== null && before !== givenUp.epoch) this.#isUnheard(view);
-    if (decision.record?.next.required === 0) this.#loweredBy = brain;
+    if ((decision.record?.next.required ?? Infinity) < view.record.required) this.#loweredBy = brain;
     this.#goesOn(decision);
     this.#leadsToWhoWaits(decision, view);
     this.#floorIsDue(decision, view);
@@ -512,7 +512,8 @@ export class Checks {
   #excused({ mode, ackers, required }: ClusterRecord): boolean {
     // Nor can a brain that took over tell a primary that hangs behind an account statement from one that it is cut off from.
     const server = this.#world.primary?.server;
-    if (required === 0 && server?.holdsAcl === true && this.#loweredBy?.alive !== true) return true;
+    const hangs = server?.holdsAcl === true && server.source.enabled && server.source.required > required;
+    if (hangs && this.#loweredBy?.alive !== true) return true;
     const unfit = this.#world.decision?.members.some(({ state }) => state === 'errant' || state === 'broken') === true;
     return unfit && mode === 'quorum' && this.#world.wanted.replicas === 2 && ackers.length <= required;
   }
