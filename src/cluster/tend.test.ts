@@ -64,16 +64,6 @@ describe('commits that wait', () => {
     assert.equal(later && act(later, 'barrier', 0)?.purpose, 'release');
   });
 
-  it('and if nothing releases them for ten seconds, though enough are attached, it is killed', () => {
-    const one = view([waiting()]);
-    assert.equal(act(decideLast(lasting(one, 9_999)), 'kill', 0), undefined);
-    const decision = decideLast(lasting(one, 10_000));
-    assert.deepEqual([decision.state, act(decision, 'kill', 0)?.process], ['blocked', pid(0)]);
-    const later = primary(0, { executed: rows('0:1-101'), source: { waiting: 2 } });
-    const goesOn = view([later], { nowMs: LATER_MS + 10_000 });
-    assert.equal(act(decideLast([one, goesOn]), 'kill', 0), undefined, 'others were acknowledged meanwhile');
-  });
-
   it('though it is a write of the controller’s own that waits', () => {
     const barrier = { purpose: `epoch ${EPOCH}`, state: 'pending', sinceMs: 0 } as const;
     assert.ok(act(decideLast(lasting(view([waiting()], { barrier }), 300)), 'barrier', 0));
@@ -89,7 +79,7 @@ describe('commits that wait', () => {
     const begun: number[] = [];
     let one = view([waiting()]);
     let memory = NO_MEMORY;
-    for (let ms = 0; ms < 10_000; ms += 100) {
+    for (let ms = 0; ms < 60_000; ms += 100) {
       const decision = decide({ ...one, nowMs: LATER_MS + ms }, memory);
       ({ memory } = decision);
       const release = act(decision, 'barrier', 0);
@@ -98,7 +88,7 @@ describe('commits that wait', () => {
       one = { ...one, barrier: { purpose: release.purpose, state: 'pending', sinceMs: LATER_MS + ms } };
     }
     assert.equal(begun[0], 300);
-    assert.ok(begun.length >= 4 && begun.length <= 6, begun.join(', '));
+    assert.ok(begun.length >= 5 && begun.length <= 8, begun.join(', '));
   });
 
   it('are not, for an acker that is attached and whose disk is full: it acknowledges nothing', () => {

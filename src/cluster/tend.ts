@@ -14,8 +14,6 @@ const LOST_ACK_MS = 300;
 const LATE_ACK_MS = 60;
 /** Between one write that releases others and the next, at first. */
 const RELEASE_AGAIN_MS = 1000;
-/** Who is attached acknowledges within moments; where nothing passes for so long, not even a write of ours, nothing will. */
-const IN_VAIN_MS = 10_000;
 /** Commits that make no progress for so long are worth a word. */
 const BLOCKED_MS = 500;
 
@@ -130,16 +128,6 @@ function watchWaiters(plan: Plan, primary: Extract<Verdict, { kind: 'serving' | 
   // Told that fewer are enough, it may be unable to hear that: an account statement that waits keeps a SET waiting, too.
   const needed = Math.max(record.required, server.source.enabled ? server.source.required : 0);
   if (able.length >= needed) {
-    if (stillMs >= IN_VAIN_MS && member.process.kind === 'running') {
-      plan.state = 'blocked';
-      plan.reason = `${server.source.waiting} commits wait, though ${able.length} of ${names(record.ackers)} are attached`;
-      plan.act(
-        member,
-        { kind: 'kill', process: member.process.id },
-        `${plan.reason}, and no write of ours releases them`,
-      );
-      return true;
-    }
     if (stillMs >= (primary.kind === 'opening' ? LATE_ACK_MS : LOST_ACK_MS)) release(plan, primary, stillMs);
     return false;
   }
