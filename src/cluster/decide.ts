@@ -12,7 +12,7 @@ import { Plan, heard } from './plan.ts';
 import { judgePrimary } from './primary.ts';
 import { abandonSwitchover } from './switch-over.ts';
 import { tend } from './tend.ts';
-import type { View } from './view.ts';
+import { runsAs, type View } from './view.ts';
 
 export function decide(view: View, memory: Memory = NO_MEMORY): Decision {
   const seen = rememberBroken(view, memory);
@@ -95,11 +95,11 @@ function fenceDeposed(plan: Plan): void {
   const { deposed } = plan.before;
   if (deposed === null) return;
   const member = plan.member(deposed.ordinal);
-  const running =
-    member?.process.kind === 'running' &&
-    member.process.id.pid === deposed.process.pid &&
-    member.process.id.startTime === deposed.process.startTime;
-  if (!running || plan.record.primary?.ordinal === deposed.ordinal) {
+  if (
+    member === undefined ||
+    !runsAs(member.process, deposed.process) ||
+    plan.record.primary?.ordinal === deposed.ordinal
+  ) {
     plan.memory = { ...plan.memory, deposed: null };
     return;
   }

@@ -19,9 +19,8 @@ import { asAcker } from './create.ts';
 import { awaitsClone, foreign } from './membership.ts';
 import { demote, reportUnheard, stillReadable } from './joining.ts';
 import { heard, incarnationOf, type Answering, type Plan } from './plan.ts';
-import { sameProcess } from './primary.ts';
 import { sameIncarnation } from './record.ts';
-import type { MemberView } from './view.ts';
+import { sameProcess, type MemberView } from './view.ts';
 
 /** An applier that gets nothing done for so long makes it the next one's turn. */
 const APPLY_STALL_MS = 10_000;

@@ -2,7 +2,7 @@
 import { ackersAmong, attached, follows, lackingAckers, names, serversOf } from './assess.ts';
 import { heard, type Answering, type Plan } from './plan.ts';
 import type { Acker, ClusterRecord, Incarnation } from './record.ts';
-import type { MemberView, ProcessId } from './view.ts';
+import { sameProcess, type MemberView } from './view.ts';
 
 export type Verdict =
   /** Open in this epoch: its first row was acknowledged. */
@@ -160,8 +160,4 @@ function giveUp(plan: Plan, primary: MemberView, what: string): Verdict {
 /** It answers again, before another was chosen: nothing happened. */
 function forgive(plan: Plan): void {
   if (plan.memory.givenUp !== null) plan.memory = { ...plan.memory, givenUp: null };
-}
-
-export function sameProcess(a: ProcessId, b: ProcessId): boolean {
-  return a.pid === b.pid && a.startTime === b.startTime;
 }

@@ -1,13 +1,13 @@
 /** Members that someone asked to restart: replicas one by one, the primary last, after a switchover. */
 import { attached } from './assess.ts';
 import type { Answering, Plan } from './plan.ts';
-import { sameProcess } from './primary.ts';
+import { runsAs } from './view.ts';
 
 export function restartOne(plan: Plan, primary: Answering): void {
   if (plan.state !== 'healthy') return;
   const due = plan.view.restarts.filter(({ ordinal, process }) => {
     const member = plan.member(ordinal);
-    return member?.process.kind === 'running' && sameProcess(member.process.id, process);
+    return member !== undefined && runsAs(member.process, process);
   });
   const next = due.find(({ ordinal }) => ordinal !== primary.member.ordinal) ?? due[0];
   if (next === undefined) return;

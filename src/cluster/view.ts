@@ -20,6 +20,15 @@ export type ProcessView =
   /** The platform can't tell. */
   | { readonly kind: 'unknown' };
 
+export function sameProcess(a: ProcessId, b: ProcessId): boolean {
+  return a.pid === b.pid && a.startTime === b.startTime;
+}
+
+/** Whether it is this very process that runs. */
+export function runsAs(process: ProcessView, id: ProcessId): boolean {
+  return process.kind === 'running' && sameProcess(process.id, id);
+}
+
 /** Old data kept beside a member that is being rebuilt, until the new data is complete. */
 export interface SetAside {
   readonly serverUuid: string;

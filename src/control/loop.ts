@@ -12,15 +12,16 @@ import {
   type Outcome,
 } from '../cluster/decision.ts';
 import type { ClusterRecord } from '../cluster/record.ts';
-import type {
-  BarrierView,
-  Contact,
-  HostView,
-  MemberView,
-  ProcessId,
-  SwitchoverRequest,
-  View,
-  Wanted,
+import {
+  runsAs,
+  type BarrierView,
+  type Contact,
+  type HostView,
+  type MemberView,
+  type ProcessId,
+  type SwitchoverRequest,
+  type View,
+  type Wanted,
 } from '../cluster/view.ts';
 import type { EndpointTarget, MemberLink, Ports, VersionedRecord } from './port.ts';
 import { SupersededError } from './superseded.ts';
@@ -153,13 +154,7 @@ export class Loop {
     if (this.#restarts.length === 0) return [];
     const hosts = this.#options.hosts.list();
     return this.#restarts.filter(({ ordinal, process }) =>
-      hosts.some(
-        (host) =>
-          host.ordinal === ordinal &&
-          host.process.kind === 'running' &&
-          host.process.id.pid === process.pid &&
-          host.process.id.startTime === process.startTime,
-      ),
+      hosts.some((host) => host.ordinal === ordinal && runsAs(host.process, process)),
     );
   }
 
@@ -256,7 +251,7 @@ export class Loop {
   /** `asked`: what was known of it when it was asked. What a process said that is over by now, it says no more. */
   #member(host: HostView, asked: HostView): MemberView {
     const said = this.#contacts.get(host.ordinal) ?? { kind: 'unseen' };
-    const over = said.kind === 'answers' && asked.process.kind === 'running' && !isSame(asked.process, host.process);
+    const over = said.kind === 'answers' && asked.process.kind === 'running' && !runsAs(host.process, asked.process.id);
     const contact: Contact = over
       ? { kind: 'unreachable', error: 'its process ended', closedPort: false, sinceMs: this.#options.clock.nowMs() }
       : said;
@@ -486,10 +481,6 @@ export class Loop {
     await this.#options.clock.sleep(ms, alarm.signal);
     this.#wake = () => undefined;
   }
-}
-
-function isSame(a: HostView['process'], b: HostView['process']): boolean {
-  return a.kind === 'running' && b.kind === 'running' && a.id.pid === b.id.pid && a.id.startTime === b.id.startTime;
 }
 
 function epochRow(epoch: number): string {

@@ -3,7 +3,7 @@
  * looked after by the Pod's process 1 (scripts/member.sh), which takes orders from an annotation. Which mysqld runs in a
  * container is learnt by SQL: when it is started again there, Kubernetes does not see it.
  */
-import type { HostView, ProcessId, ProcessView, SetAside } from '../cluster/view.ts';
+import { runsAs, type HostView, type ProcessId, type ProcessView, type SetAside } from '../cluster/view.ts';
 import { systemClock } from '../control/clock.ts';
 import type { MemberHosts } from '../control/port.ts';
 import { MAX_MEMBERS } from '../mysql/names.ts';
@@ -399,8 +399,7 @@ export class PodMembers implements MemberHosts {
   }
 
   #is(ordinal: number, process: ProcessId): boolean {
-    const now = this.#process(ordinal, this.#pod(ordinal));
-    return now.kind === 'running' && now.id.pid === process.pid && now.id.startTime === process.startTime;
+    return runsAs(this.#process(ordinal, this.#pod(ordinal)), process);
   }
 
   /** That of the container that runs now. */

@@ -8,7 +8,14 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { DATA_GONE, type HostView, type ProcessId, type ProcessView, type SetAside } from '../cluster/view.ts';
+import {
+  DATA_GONE,
+  sameProcess,
+  type HostView,
+  type ProcessId,
+  type ProcessView,
+  type SetAside,
+} from '../cluster/view.ts';
 import { GtidSet } from '../gtid/gtid-set.ts';
 import { byteWords, diskTrouble, freeBytes, usedBytes } from './disk.ts';
 import { syncDirectory } from './durable-file.ts';
@@ -731,10 +738,6 @@ export class LocalMember {
     this.#queue = result.catch(() => {});
     return result;
   }
-}
-
-function sameProcess(a: ProcessId, b: ProcessId): boolean {
-  return a.pid === b.pid && a.startTime === b.startTime;
 }
 
 async function isGoneWithin(id: ProcessId, deadlineMs: number): Promise<boolean> {
