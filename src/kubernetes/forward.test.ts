@@ -6,15 +6,13 @@ import { test } from 'node:test';
 import { PORT, message, servingChannels } from './api/fake-channel-server.ts';
 import { forward, podBehind } from './forward.ts';
 
-const END = Buffer.from([0x88, 0]);
-
 test('a connection waits until the Service leads somewhere, and gets there', async () => {
   let asked = 0;
   await using server = await servingChannels(
     (socket, path) => {
-      socket.write(message(0, PORT));
-      socket.write(message(0, Buffer.from(path)));
-      socket.end(END);
+      socket.send(message(0, PORT));
+      socket.send(message(0, path));
+      socket.close();
     },
     (_, answer) => {
       const there = [{ addresses: ['10.0.0.1'], targetRef: { name: 'mysql-1' } }];
@@ -32,8 +30,8 @@ test('a connection waits until the Service leads somewhere, and gets there', asy
 
 test('a connection to a Pod that cannot be reached is closed', async () => {
   await using server = await servingChannels((socket) => {
-    socket.write(message(0, PORT));
-    socket.write(message(1, Buffer.concat([PORT, Buffer.from('connection refused')])));
+    socket.send(message(0, PORT));
+    socket.send(message(1, Buffer.concat([PORT, Buffer.from('connection refused')])));
   });
   const pods = ['forbidden', 'mysql-0'];
   const { client } = server;

@@ -4,9 +4,10 @@
  */
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { WebSocket } from 'ws';
 import { FIELD_MANAGER, type KubernetesObject } from '../objects/object.ts';
 import type { Access } from './access.ts';
-import { CHANNELS_PROTOCOL, Channels, acceptOf, newKey, type ChannelsHandlers } from './channels.ts';
+import { CHANNELS_PROTOCOL, Channels, MAX_MESSAGE_BYTES, type ChannelsHandlers } from './channels.ts';
 import { ApiError, ApiUnreachableError, isNotFound } from './errors.ts';
 import { RESOURCE_OF, type ApiObject, type Resource } from './resources.ts';
 
@@ -242,40 +243,25 @@ export class ApiClient {
     handlers: ChannelsHandlers,
   ): Promise<Channels> {
     const what = `GET ${path}`;
-    const key = newKey();
     const search = new URLSearchParams(query.map(([name, value]): [string, string] => [name, value]));
-    const url = new URL(`${this.#access.server}${path}?${search.toString()}`);
     const token = this.#access.token();
-    const sent = (this.#secure ? httpsRequest : httpRequest)(url, {
+    const socket = new WebSocket(`${this.#access.server}${path}?${search.toString()}`, CHANNELS_PROTOCOL, {
       agent: this.#watchAgent,
-      headers: {
-        connection: 'Upgrade',
-        upgrade: 'websocket',
-        'sec-websocket-version': '13',
-        'sec-websocket-key': key,
-        'sec-websocket-protocol': CHANNELS_PROTOCOL,
-        'user-agent': 'baton',
-        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-      },
+      handshakeTimeout: this.#answerMs,
+      maxPayload: MAX_MESSAGE_BYTES,
+      perMessageDeflate: false,
+      headers: { 'user-agent': 'baton', ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) },
     });
-    // A signal would end the connection later, too.
-    const late = setTimeout(() => sent.destroy(new Error(`nothing for ${this.#answerMs} ms`)), this.#answerMs);
+    const channels = new Channels(socket, handlers);
     return new Promise((resolve, reject) => {
-      sent.on('error', (error) => reject(new ApiUnreachableError(what, error.message, { cause: error })));
-      sent.on('close', () => clearTimeout(late));
-      sent.on('response', (answer) => {
+      socket.on('open', () => resolve(channels));
+      socket.on('error', (error) => reject(new ApiUnreachableError(what, error.message, { cause: error })));
+      socket.on('unexpected-response', (_, answer) => {
         bodyOf(answer).then(
           (text) => reject(refusal(what, answer.statusCode ?? 0, text)),
           (error: Error) => reject(new ApiUnreachableError(what, error.message, { cause: error })),
         );
       });
-      sent.on('upgrade', ({ headers }, socket, head) => {
-        clearTimeout(late);
-        if (headers['sec-websocket-accept'] === acceptOf(key)) return resolve(new Channels(socket, head, handlers));
-        socket.destroy();
-        reject(new ApiUnreachableError(what, 'an upgrade to something else than a websocket'));
-      });
-      sent.end();
     });
   }
 

@@ -20,6 +20,21 @@ export type Fault = 'lose' | 'cut' | { readonly status: number; readonly reason:
 /** Collection, name, subresource. */
 const PATH = /^(\/(?:api|apis\/[^/]+)\/[^/]+(?:\/namespaces\/[^/]+)?\/[^/]+)(?:\/([^/]+))?(?:\/(status|scale))?$/;
 
+/** To a server that listens on this machine, in the clear. */
+export function accessTo(server: Server): Access {
+  const { port } = server.address() as AddressInfo;
+  return {
+    server: `http://127.0.0.1:${port}`,
+    ca: undefined,
+    cert: undefined,
+    key: undefined,
+    serverName: undefined,
+    verify: true,
+    token: () => 'secret',
+    namespace: 'default',
+  };
+}
+
 export class FakeApiServer implements AsyncDisposable {
   readonly requests: string[] = [];
   readonly #server: Server;
@@ -43,17 +58,7 @@ export class FakeApiServer implements AsyncDisposable {
   }
 
   get access(): Access {
-    const { port } = this.#server.address() as AddressInfo;
-    return {
-      server: `http://127.0.0.1:${port}`,
-      ca: undefined,
-      cert: undefined,
-      key: undefined,
-      serverName: undefined,
-      verify: true,
-      token: () => 'secret',
-      namespace: 'default',
-    };
+    return accessTo(this.#server);
   }
 
   get watching(): number {

@@ -87,7 +87,7 @@ export async function runInPod(
         onMessage: (channel, bytes) => (said[channel] = (said[channel] ?? '') + bytes.toString()),
         onEnd: over,
       })
-      .catch(over);
+      .then((channels) => channels.resume(), over);
   });
   const { status = '', message = '' } = JSON.parse(said[EXEC.status] ?? '{}') as { status?: string; message?: string };
   if (status === 'Success') return said[EXEC.stdout] ?? '';
