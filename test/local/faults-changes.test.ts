@@ -1,7 +1,6 @@
 /** What somebody asks for while clients write: scaling, switchovers, other durability. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Writer, verify, stallLimitMs } from './ledger.ts';
 import { Scene } from './scene.ts';
 
@@ -148,7 +147,7 @@ test('a switchover that waits for a long transaction goes on as soon as that is 
   await client.query('INSERT INTO ledger.long_ones VALUES (1)');
   await scene.until(() => (scene.server(scene.primary)?.oldestTransactionSeconds ?? 0) >= 1);
   const switching = scene.switchover(target);
-  await sleep(1000);
+  await scene.until(() => scene.reason.startsWith('a transaction is open for 2 s'));
   await client.query('COMMIT');
   const over = performance.now();
   const { done, reason } = await switching;

@@ -184,7 +184,9 @@ test('while its donor applies definitions, a clone and the applier may wait for 
   while (performance.now() < triedUntil) {
     await rm(copy, { recursive: true, force: true });
     const clone = outcome(copying.query(`CLONE LOCAL DATA DIRECTORY = '${copy}'`, [], over.signal));
+    const begun = performance.now();
     for (let [same, since] = ['', 0]; clone.settled === null; await sleep(50)) {
+      assert.ok(performance.now() - begun < 30_000, 'it hangs, and nobody sees that');
       const at = await held();
       if (at === '' || at !== same) [same, since] = [at, performance.now()];
       if (performance.now() - since < 5000) continue;
