@@ -259,9 +259,14 @@ export class Scene implements AsyncDisposable {
   async healthy(timeoutMs = 60_000): Promise<void> {
     await this.until(async () => {
       const { state, ready = '' } = await this.status();
-      const wanted = await this.kubectl(['get', 'mysqlcluster', 'mysql', '-o', 'jsonpath={.spec.replicas}']);
+      const wanted = await this.replicas();
       return state === 'healthy' && ready === `${wanted}/${wanted}`;
     }, timeoutMs);
+  }
+
+  /** How many members are asked for. */
+  async replicas(): Promise<number> {
+    return Number(await this.kubectl(['get', 'mysqlcluster', 'mysql', '-o', 'jsonpath={.spec.replicas}']));
   }
 
   /** The Pod of the primary, as the status has it. */
