@@ -270,6 +270,11 @@ describe('a member whose applier stopped', () => {
     assert.ok(act(decision, 'rebuild', 2));
   });
 
+  it('keeps what it has while its disk is full: there is no room for both', () => {
+    const full = { ...broken, disk: 'disk full: no room left for /data' };
+    assert.equal(act(decideLast(lasting(view([for1(), full], only1), 16_000)), 'rebuild', 2), undefined);
+  });
+
   it('goes on following while it is in S, which may not be able to do without it', () => {
     const off = { applierError: '1062: Duplicate entry', applier: 'off', received: rows('0:1-100') } as const;
     const stopped = replica(1, '0:1-90', { replica: { ...off, receiver: 'off' } });
@@ -289,36 +294,24 @@ describe('a member whose applier stopped', () => {
 });
 
 describe('a replica whose disk was full', () => {
-  const at = (ms: number, disk: string | null, executed: string, waiting = 0): View => ({
-    ...view([primary(0, { source: { waiting } }), replica(2, executed, {}, { disk })]),
-    nowMs: LATER_MS + ms,
-  });
-  const kills = (views: View[]): boolean => acts(decideLast(views)).includes('kill 2');
+  const waits = (disk: string | null, room: boolean): View =>
+    view([primary(), replica(1), replica(2, '0:1-100', { waitsForRoom: true }, { disk, room })]);
+  const kills = (one: View, ms: number): boolean => acts(decideLast(lasting(one, ms))).includes('kill 2');
 
-  it('is started anew as soon as there is room: its receiver would wait for up to a minute', () => {
-    const full = [at(0, 'disk full', '0:1-90'), at(300, 'disk full', '0:1-90')];
-    assert.equal(kills(full), false);
-    assert.equal(kills([...full, at(600, null, '0:1-90')]), true);
-    assert.equal(kills([...full, at(600, null, '0:1-100', 1)]), true, 'or commits wait for it');
-    const left = [...full, at(600, null, '0:1-90')].map((one) => ({
-      ...one,
-      record: { ...one.record, ackers: [acker(1)] },
-    }));
-    assert.ok(decideLast(left).record, 'admitted first, if it had left');
-    assert.equal(kills([...left, at(700, null, '0:1-90')]), true);
+  it('is started anew when there is room: its threads would wait for up to a minute', () => {
+    assert.equal(kills(waits('disk full: MySQL waits for room', true), 3000), true);
+    assert.equal(kills(waits('disk full: MySQL waits for room', true), 2999), false, 'the platform looks again first');
+    assert.equal(kills(waits('disk full: no room left for /data', false), 60_000), false);
+    assert.equal(kills(waits('disk full: MySQL waits for room', false), 60_000), false, 'nobody knows of room');
   });
 
-  it('is not read from, nor in sync, as long as it may lack something that no lag tells of', () => {
-    const full = [at(0, 'disk full', '0:1-90'), at(300, 'disk full', '0:1-90')];
-    for (const views of [full, [...full, at(600, null, '0:1-90')]]) {
-      const { state, read } = decideLast(views);
-      assert.deepEqual([state, read.members], ['degraded', [1]]);
-    }
+  it('is not read from, nor in sync, as long as it waits: it lacks what no lag tells of', () => {
+    const { state, read } = decide(waits('disk full: MySQL waits for room', true));
+    assert.deepEqual([state, read.members], ['degraded', [1]]);
   });
 
-  it('goes on if it missed nothing', () => {
-    assert.equal(kills([at(0, 'disk full', '0:1-100'), at(300, null, '0:1-100')]), false);
-    assert.equal(kills([at(0, null, '0:1-90'), at(300, null, '0:1-90')]), false);
+  it('goes on if nothing of it waits', () => {
+    assert.equal(kills(view([primary(), replica(2, '0:1-90')]), 60_000), false);
   });
 });
 

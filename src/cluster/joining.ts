@@ -28,6 +28,8 @@ const STALLED_CLONE_MS = 60_000;
 const HELD_BY_CLONE_MS = 30_000;
 /** A primary where commits make no progress for so long is no donor as it is. */
 const BLOCKED_DONOR_MS = 2000;
+/** Until a platform that saw room has looked again: the disk may just have become full. */
+const ROOM_MS = 3000;
 
 /** Returns the ordinals that reads may go to. */
 export function join(plan: Plan, primary: Answering): number[] {
@@ -51,7 +53,7 @@ export function join(plan: Plan, primary: Answering): number[] {
 function isReadable(plan: Plan, one: Answering, primary: Answering): boolean {
   const { member, server } = one;
   // Its receiver may wait for room: what it shows gets old, and no lag tells of it.
-  if ((member.disk !== null && primary.member.disk === null) || waitsForRoom(plan, one, primary)) return false;
+  if (member.disk !== null && primary.member.disk === null) return false;
   if (!plan.wanted(member.ordinal) || server.access !== 'closed') return false;
   if (!attached(server, primary.member, primary.server.serverUuid) || applierBroken(server) || server.epochRow === null)
     return false;
@@ -137,7 +139,7 @@ function joinOne(plan: Plan, one: Answering, primary: Answering): void {
     plan.act(member, { kind: 'kill', process: member.process.id }, `it runs without its data (${member.disk ?? ''})`);
     return;
   }
-  if (waitsForRoom(plan, one, primary) && member.process.kind === 'running') {
+  if (waitsInVain(plan, one) && member.process.kind === 'running') {
     const why = 'its disk has room again, which MySQL looks for once a minute only';
     plan.report(member, 'waiting', why);
     plan.act(member, { kind: 'kill', process: member.process.id }, why);
@@ -188,14 +190,10 @@ function joinOne(plan: Plan, one: Answering, primary: Answering): void {
   follow(plan, one, primary);
 }
 
-/** A receiver that found no room for what it received stays attached, and neither acknowledges nor stops. */
-function waitsForRoom(plan: Plan, { member, server }: Answering, primary: Answering): boolean {
-  const key = `no room for ${member.ordinal}`;
-  const behind = primary.server.source.waiting > 0 || !rowsOf(server).contains(primary.server.executed);
-  const hangs = plan.before.since[key] !== undefined && server.replica?.receiver === 'on' && behind;
-  // Until it is started anew: what a decision asks for is not done if that writes the record, as for its admission.
-  if (member.disk !== null || hangs) plan.lasting(key);
-  return member.disk === null && hangs;
+/** A thread that found no room neither goes on nor stops, and looks again once a minute. */
+function waitsInVain(plan: Plan, { member, server }: Answering): boolean {
+  if (!server.waitsForRoom || !member.room) return false;
+  return plan.lasting(`${member.ordinal} has room, and waits`) >= ROOM_MS;
 }
 
 /** A deadlock in MySQL, between a clone and a definition that its donor applies; it outlives the clone. */
@@ -289,7 +287,8 @@ function rebuild(plan: Plan, { member, server }: Answering, primary: Answering, 
     plan.soon();
     return;
   }
-  if (primary.server.replica !== null) return;
+  // Without room for both, what there is stays.
+  if (member.disk !== null || primary.server.replica !== null) return;
   const rows = rowsOf(server).toString();
   const errant = errantRows(server, primary.server).toString();
   plan.act(member, { kind: 'rebuild', discard: server.serverUuid, rows, errant }, why);

@@ -59,7 +59,8 @@ function judgeUnheard(plan: Plan, member: MemberView): Verdict {
   const { process, contact, ordinal } = member;
   const which = `the primary, member ${ordinal},`;
   if (process.kind === 'gone' || process.kind === 'absent') {
-    return { kind: 'gone', known: true, why: `${which} is not running` };
+    const cause = member.disk === null ? '' : `: ${member.disk}`;
+    return { kind: 'gone', known: true, why: `${which} is not running${cause}` };
   }
   const heardAs = plan.memory.heardAs;
   if (process.kind === 'running' && heardAs?.epoch === plan.record.epoch && !sameProcess(heardAs.process, process.id)) {

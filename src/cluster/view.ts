@@ -45,8 +45,10 @@ export interface HostView {
   readonly process: ProcessView;
   readonly bootId: string;
   readonly aside: SetAside | null;
-  /** Why the member can't write to its disk (full, read-only, gone); null if it can. */
+  /** Why the member can't write to its disk (full, read-only, gone), as the platform or MySQL itself has found; null if it can. */
   readonly disk: string | null;
+  /** Whether the platform has seen for itself that there is room on that disk. */
+  readonly room: boolean;
   /** Whatever the platform knows to be wrong outside MySQL, in words. */
   readonly trouble: string | null;
   /** Where others reach it. */
@@ -125,6 +127,8 @@ export interface ServerView {
   readonly oldestTransactionSeconds: number;
   /** Events that came by replication, and do not run here. */
   readonly eventsOff: number;
+  /** Some thread found no room on the disk, and waits for it: attached or open as it may be, it writes no more. */
+  readonly waitsForRoom: boolean;
 }
 
 export type Contact =

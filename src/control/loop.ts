@@ -58,6 +58,7 @@ const SELDOM_MS = 300;
 const NOTICED_WITHIN = 1 / 10;
 /** Between two attempts at an act that failed. */
 const FAILED_PAUSE_MS = 100;
+const FAILED_LONG_PAUSE_MS = 2000;
 
 interface Job {
   readonly act: Act;
@@ -260,6 +261,9 @@ export class Loop {
     const stale = acted && contact.kind === 'answers';
     return {
       ...host,
+      disk:
+        host.disk ??
+        (contact.kind === 'answers' && contact.server.waitsForRoom ? 'disk full: MySQL waits for room' : null),
       contact,
       busy: this.#jobs.get(host.ordinal)?.act.kind ?? (stale ? 'settling' : null),
       failure: this.#failures.get(host.ordinal) ?? null,
@@ -295,7 +299,8 @@ export class Loop {
     const { clock } = this.#options;
     const sinceMs = clock.nowMs();
     const failedMs = this.#failedAtMs.get(this.#name(act));
-    if (failedMs !== undefined && sinceMs - failedMs < FAILED_PAUSE_MS) return;
+    const pauseMs = LONG_ACTS.has(act.kind) ? FAILED_LONG_PAUSE_MS : FAILED_PAUSE_MS;
+    if (failedMs !== undefined && sinceMs - failedMs < pauseMs) return;
     this.#journal('act', `${this.#name(act)}: ${act.why}`);
     if (act.kind === 'barrier' || act.kind === 'write-epoch') {
       const purpose = act.kind === 'barrier' ? act.purpose : epochRow(act.epoch);
@@ -494,6 +499,7 @@ function unborn(ordinal: number): HostView {
     bootId: '',
     aside: null,
     disk: null,
+    room: false,
     trouble: null,
     host: '',
     port: 0,

@@ -66,7 +66,7 @@ export function statusOf(
         detail:
           server === null
             ? (member?.trouble ?? (reason || (troubleOf(member) ?? '')))
-            : reason || (member?.trouble ?? ''),
+            : reason || (member?.disk ?? member?.trouble ?? ''),
         ...(server === null ? {} : { serverUuid: server.serverUuid }),
         ...(lagSeconds === null ? {} : { lagSeconds: Math.round(lagSeconds) }),
       };

@@ -133,6 +133,7 @@ export class LocalMember {
       bootId: this.#around.bootId,
       aside: this.#aside(),
       disk: this.#diskTrouble,
+      room: this.#diskTrouble === null,
       trouble: this.#diskTrouble ?? this.#startTrouble ?? this.#noRoom?.text ?? null,
       host: localHost,
       port: this.#state.port,

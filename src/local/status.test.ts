@@ -35,6 +35,7 @@ function member(ordinal: number, change: Partial<MemberView> = {}): MemberView {
     busy: null,
     failure: null,
     disk: null,
+    room: true,
     ...change,
   };
 }

@@ -35,13 +35,13 @@ describe('copying a template', () => {
   });
   afterEach(() => rm(dir, { recursive: true }));
 
-  test('copies the files themselves, sparse, into a directory that only its owner may read', async () => {
+  test('copies the files themselves, with their room on the disk, into a directory that only its owner may read', async () => {
     const target = join(dir, 'members/a/data');
     await copyTemplate(join(dir, 'template'), target);
     assert.deepEqual(await readdir(target), ['mysql']);
     const copied = await stat(join(target, 'mysql/t.ibd'));
     assert.equal(copied.size, 8 << 20);
-    assert.ok(copied.blocks * 512 < 1 << 20, `${copied.blocks} blocks`);
+    assert.ok(copied.blocks * 512 >= copied.size, `${copied.blocks} blocks`);
     assert.equal((await readFile(join(target, 'mysql/t.ibd'))).subarray(0, 4).toString(), 'page');
     assert.equal((await stat(target)).mode & 0o777, 0o700);
   });

@@ -40,6 +40,7 @@ export interface ServerObservation {
   } | null;
   readonly lagSeconds: number | null;
   readonly oldestTransactionSeconds: number;
+  readonly waitsForRoom: boolean;
 }
 
 const EPOCH = `(SELECT JSON_OBJECT('clusterId', cluster, 'epoch', epoch, 'term', term) FROM ${SCHEMA}.epoch WHERE id = 1)`;
@@ -54,6 +55,7 @@ const observation = (epoch: string): string => `SELECT JSON_OBJECT(
      WHERE variable_name IN ('Rpl_semi_sync_source_status', 'Rpl_semi_sync_source_wait_sessions', 'Rpl_semi_sync_replica_status')),
   'applierWaits', (SELECT COUNT(*) FROM performance_schema.processlist
      WHERE USER = 'system user' AND STATE LIKE 'Waiting for semi-sync ACK%'),
+  'waitsForRoom', (SELECT COUNT(*) FROM performance_schema.processlist WHERE STATE = 'Waiting for disk space'),
   'donating', (SELECT COUNT(*) FROM performance_schema.processlist WHERE STATE = 'clone (page copy)'),
   'unlocked', (SELECT JSON_ARRAYAGG(User) FROM mysql.user WHERE User LIKE 'baton\\_replica\\_%' AND account_locked = 'N'),
   'connected', (SELECT JSON_ARRAYAGG(USER) FROM performance_schema.processlist WHERE USER LIKE 'baton\\_replica\\_%'),
@@ -108,6 +110,7 @@ interface Seen {
   status: Record<string, string>;
   applierWaits?: number;
   donating?: number;
+  waitsForRoom?: number;
   unlocked: string[] | null;
   connected: string[] | null;
   receiver: {
@@ -160,6 +163,7 @@ export async function observe(session: Session, holder: number, signal: AbortSig
     clone: cloneOf(seen),
     lagSeconds: lagOf(seen, replica, executed),
     oldestTransactionSeconds: seen.transaction ?? 0,
+    waitsForRoom: (seen.waitsForRoom ?? 0) > 0,
   };
 }
 

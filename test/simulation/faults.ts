@@ -28,6 +28,7 @@ export type Fault =
       readonly ms: number;
     }
   | { readonly kind: 'slow-disk'; readonly target: Target; readonly syncMs: number; readonly ms: number }
+  | { readonly kind: 'full-disk'; readonly target: Target; readonly ms: number }
   | { readonly kind: 'slow-commits'; readonly target: Target; readonly commitMs: number; readonly ms: number }
   | { readonly kind: 'slow-logins'; readonly target: Target; readonly loginMs: number; readonly ms: number }
   | { readonly kind: 'slow-applier'; readonly target: Target; readonly applyMs: number; readonly ms: number }
@@ -119,6 +120,7 @@ const WEIGHTS: Readonly<Record<Fault['kind'], number>> = {
   'cut-brain': 4,
   'slow-link': 2,
   'slow-disk': 2,
+  'full-disk': 2,
   'slow-applier': 2,
   'slow-commits': 2,
   'slow-logins': 2,
@@ -518,6 +520,7 @@ function draw(random: Random, members: number): Fault {
       return { kind, target: target(), ms: random.chance(0.3) ? null : ms };
     case 'down':
     case 'freeze':
+    case 'full-disk':
     case 'too-many-connections':
     case 'refuses':
       return { kind, target: target(), ms };
@@ -714,6 +717,16 @@ export class Injector {
         if (server === null) return;
         server.syncMs = fault.syncMs;
         return this.#lasting(fault.ms, () => (server.syncMs = 0.6));
+      }
+      case 'full-disk': {
+        const { data } = this.#member(fault.target);
+        if (data === null) return;
+        const become = (full: boolean): void => {
+          data.full = full;
+          for (const tell of this.#world.hostListeners) tell();
+        };
+        become(true);
+        return this.#lasting(fault.ms, () => become(false));
       }
       case 'slow-commits': {
         const { server } = this.#member(fault.target);

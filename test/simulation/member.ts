@@ -71,6 +71,7 @@ export class Member {
       aside: this.#asideView,
       trouble: null,
       disk: this.data?.full === true ? 'disk full: no room left' : null,
+      room: this.data?.full === false,
       host: this.host,
       port: 3306,
     };

@@ -6,8 +6,6 @@ import { ServerSession } from './server-session.ts';
 import type { Transaction } from './transaction.ts';
 
 const RETRY_MS = 1000;
-/** How often a server looks whether a full disk has room again. */
-const ROOM_MS = 60_000;
 /** Transactions that are applied at once; they commit in their order all the same. */
 const BATCH = 40;
 const BATCH_MS = 500;
@@ -184,18 +182,13 @@ export class Receiver {
   #hold(run: () => void): void {
     if (this.#held === null) {
       this.#held = [];
-      this.#lookForRoom();
+      this.#server.whenRoom(() => {
+        const held = this.#held ?? [];
+        this.#held = null;
+        for (const one of held) one();
+      });
     }
     this.#held.push(run);
-  }
-
-  #lookForRoom(): void {
-    this.#server.after(ROOM_MS, () => {
-      if (this.#server.data.full) return this.#lookForRoom();
-      const held = this.#held ?? [];
-      this.#held = null;
-      for (const run of held) run();
-    });
   }
 
   /** Whether the heartbeats of this very server come. */

@@ -11,6 +11,9 @@ import { ServerSession } from './server-session.ts';
 import type { Settings } from './settings.ts';
 import { nameOf, type Content, type Transaction } from './transaction.ts';
 
+/** How often a thread looks whether a full disk has room again. */
+const ROOM_MS = 60_000;
+
 export interface Failure {
   readonly errno: number;
   readonly message: string;
@@ -94,6 +97,7 @@ export class Server {
   readonly #acks = new Map<number, number>();
   readonly #dumps = new Set<Dump>();
   #syncing = false;
+  #roomless = 0;
   #committing = false;
   #lastSession = 7;
   /** SET super_read_only = ON that waits for commits under way. */
@@ -288,10 +292,32 @@ export class Server {
     this.#sync();
   }
 
+  /** How many threads found no room on the disk, and wait for it. */
+  get waitsForRoom(): number {
+    return this.#roomless;
+  }
+
+  /** A thread writes: at once, or when it has looked again and there is room. */
+  whenRoom(run: () => void): void {
+    if (!this.data.full) return run();
+    this.#roomless++;
+    const look = (): void =>
+      this.after(ROOM_MS, () => {
+        if (this.data.full) return look();
+        this.#roomless--;
+        run();
+      });
+    look();
+  }
+
   /** One group after the other. */
   #sync(): void {
     if (this.#syncing) return;
     this.#syncing = true;
+    this.whenRoom(() => this.#syncGroup());
+  }
+
+  #syncGroup(): void {
     const end = this.data.end;
     this.after(this.syncMs * this.world.random.between(0.7, 1.3), () => {
       this.data.synced = end;

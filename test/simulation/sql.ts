@@ -427,6 +427,7 @@ function observed({ server }: ServerSession, holder: number): unknown {
     applierWaits: bit(
       server.waiting > 0 && [...server.sessions.values()].every((one) => one.committingSinceMs === null),
     ),
+    waitsForRoom: server.waitsForRoom,
     unlocked: [...data.unlocked].map((ordinal) => `baton_replica_${ordinal}`),
     connected: controllers.map(({ user }) => user),
     receiver:
