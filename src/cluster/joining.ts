@@ -287,8 +287,9 @@ function rebuild(plan: Plan, { member, server }: Answering, primary: Answering, 
     plan.soon();
     return;
   }
+  if (primary.server.replica !== null) return;
   // Without room for both, what there is stays.
-  if (member.disk !== null || primary.server.replica !== null) return;
+  if (member.disk !== null) return;
   const rows = rowsOf(server).toString();
   const errant = errantRows(server, primary.server).toString();
   plan.act(member, { kind: 'rebuild', discard: server.serverUuid, rows, errant }, why);
