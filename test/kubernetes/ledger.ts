@@ -24,14 +24,10 @@ export class Writer {
 
   static async begin(scene: Scene): Promise<Writer> {
     // kube-proxy may be a second behind.
-    await scene.until(
-      () =>
-        scene.connect().then(
-          (first) => (first.destroy(), true),
-          () => false,
-        ),
-      20_000,
-    );
+    await scene.until(async () => {
+      (await scene.connect()).destroy();
+      return true;
+    }, 20_000);
     const setup = await scene.connect();
     await setup.query('CREATE DATABASE IF NOT EXISTS ledger');
     await setup.query('CREATE TABLE IF NOT EXISTS ledger.entries (n INT PRIMARY KEY)');
@@ -117,14 +113,7 @@ export async function verify(scene: Scene, writer: Writer): Promise<void> {
     return new Set(await Promise.all(all));
   };
   // A status is half a second old at most: who is shown as healthy may just have been deleted.
-  await scene.until(
-    () =>
-      executed().then(
-        ({ size }) => size === 1,
-        () => false,
-      ),
-    60_000,
-  );
+  await scene.until(async () => (await executed()).size === 1, 60_000);
   for (const pod of pods) {
     const rows: RowDataPacket[] = await scene.query(pod, 'SELECT n FROM ledger.entries');
     const found = new Set(rows.map((row) => Number(row['n'])));

@@ -214,12 +214,18 @@ export class Scene implements AsyncDisposable {
   /** Polls; on failure tells where things stood. `alone`: without asking the API server, which may be away. */
   async until(condition: () => boolean | Promise<boolean>, timeoutMs: number, alone = false): Promise<void> {
     const deadline = performance.now() + timeoutMs;
+    let cause: unknown;
     while (performance.now() < deadline) {
-      if (await condition()) return;
+      try {
+        if (await condition()) return;
+      } catch (error) {
+        // It does not hold yet: who is to be asked may be away.
+        cause = error;
+      }
       await wait(100);
     }
     const status = alone ? '' : `; status ${JSON.stringify(await this.status(), null, 1)}`;
-    throw new Error(`not in ${timeoutMs} ms${status}\n${this.told().slice(-40).join('\n')}`);
+    throw new Error(`not in ${timeoutMs} ms${status}\n${this.told().slice(-40).join('\n')}`, { cause });
   }
 
   /** What operators said, as text. */

@@ -217,16 +217,22 @@ export class Scene implements AsyncDisposable {
     return this.cluster.loop.switchover(to, AbortSignal.timeout(timeoutMs));
   }
 
-  /** Waits for a state, or for a condition; rejects with what the cluster says of itself. */
+  /** Waits for a state, or for a condition, which does not hold while it throws; rejects with what the cluster says of itself. */
   async until(what: string | (() => boolean | Promise<boolean>), timeoutMs = 30_000): Promise<void> {
     const holds = typeof what === 'string' ? () => this.state === what : what;
     const deadline = performance.now() + timeoutMs;
+    let cause: unknown;
     while (performance.now() < deadline) {
-      if (await holds()) return;
+      try {
+        if (await holds()) return;
+      } catch (error) {
+        cause = error;
+      }
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     const wanted = typeof what === 'string' ? what : what.toString();
-    throw new Error(`not so within ${timeoutMs} ms: ${wanted}; it is ${this.state}: ${this.reason}\n${this.#recent()}`);
+    const told = `not so within ${timeoutMs} ms: ${wanted}; it is ${this.state}: ${this.reason}\n${this.#recent()}`;
+    throw new Error(told, { cause });
   }
 
   #recent(): string {
