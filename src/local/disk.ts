@@ -49,15 +49,15 @@ export async function freeBytes(directory: string): Promise<number> {
   return bavail * bsize;
 }
 
-/** What a directory takes on disk, in bytes; files that vanish meanwhile count nothing. */
-export async function usedBytes(directory: string): Promise<number> {
+/** How large the files of a directory are, holes and all, in bytes; those that vanish meanwhile count nothing. */
+export async function sizeBytes(directory: string): Promise<number> {
   let total = 0;
   for (const entry of await readdir(directory, { withFileTypes: true })) {
     const path = join(directory, entry.name);
     total += entry.isDirectory()
-      ? await usedBytes(path)
+      ? await sizeBytes(path)
       : await stat(path).then(
-          (found) => found.blocks * 512,
+          (found) => found.size,
           () => 0,
         );
   }

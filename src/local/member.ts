@@ -17,7 +17,7 @@ import {
   type SetAside,
 } from '../cluster/view.ts';
 import { GtidSet } from '../gtid/gtid-set.ts';
-import { byteWords, diskTrouble, freeBytes, usedBytes } from './disk.ts';
+import { byteWords, diskTrouble, freeBytes, sizeBytes } from './disk.ts';
 import { syncDirectory } from './durable-file.ts';
 import { saveErrant } from './errant.ts';
 import { chooseFreePort, isPortFree, localHost, portOwner } from './free-ports.ts';
@@ -592,7 +592,7 @@ export class LocalMember {
 
   async #checkRoom(): Promise<void> {
     this.#noRoom = null;
-    const size = Math.max(await usedBytes(this.#dataDir), await usedBytes(this.#options.template));
+    const size = Math.max(await sizeBytes(this.#dataDir), await sizeBytes(this.#options.template));
     const neededBytes = size + roomMarginBytes;
     const free = await freeBytes(this.#place.home);
     if (free >= neededBytes) return;

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 
 import type { MySQLCluster } from '../spec/resource.ts';
 import type { ClusterDirectories } from './directories.ts';
-import { byteWords, diskTrouble, freeBytes, usedBytes } from './disk.ts';
+import { byteWords, diskTrouble, freeBytes, sizeBytes } from './disk.ts';
 import type { Distribution } from './distribution.ts';
 import { RecordFiles } from './record-files.ts';
 
@@ -67,7 +67,7 @@ export async function checkRoom(
   const trouble = await diskTrouble(dataDir);
   if (trouble !== null) throw new StartRefusedError('UNWRITABLE', trouble, elsewhere);
   const missing = Math.max(0, replicas - (await memberNames(dataDir)).length);
-  const needed = missing * ((await usedBytes(template)) + memberMarginBytes);
+  const needed = missing * ((await sizeBytes(template)) + memberMarginBytes);
   const available = await free(dataDir);
   if (available >= needed) return;
   throw new StartRefusedError(

@@ -270,7 +270,7 @@ test('without room for new data beside the old a rebuild is refused in words, an
   const mount = join(fixture.directory, 'small');
   await mkdir(mount);
   try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=180m', 'baton-test', mount], { stdio: 'ignore' });
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=400m', 'baton-test', mount], { stdio: 'ignore' });
   } catch {
     return t.skip('mounting is not allowed here');
   }
@@ -279,7 +279,7 @@ test('without room for new data beside the old a rebuild is refused in words, an
     await members.start(0);
     const uuid = await uuidOf(members, 0);
     const filler = join(mount, 'filler');
-    await writeFile(filler, Buffer.alloc(80 * 1024 ** 2));
+    await writeFile(filler, Buffer.alloc(200 * 1024 ** 2));
     await assert.rejects(members.rebuild(0, uuid, '', ''), { code: 'NO_ROOM', message: /not enough disk/ });
     assert.equal(await uuidOf(members, 0), uuid);
     assert.match(
@@ -288,7 +288,7 @@ test('without room for new data beside the old a rebuild is refused in words, an
     );
     await rm(filler);
     await until('the trouble is over', () => members.list()[0]?.trouble === null);
-    execFileSync('sh', ['-c', `head -c 400m /dev/zero > '${filler}' || true`], { stdio: 'ignore' });
+    execFileSync('sh', ['-c', `head -c 500m /dev/zero > '${filler}' || true`], { stdio: 'ignore' });
     await until('the full disk is told', () => members.list()[0]?.trouble?.startsWith('disk full') ?? false);
     await members.stop(0, { signal: 'SIGKILL' });
     assert.equal(members.list()[0]?.process.kind, 'absent', 'a full disk is no reason not to stop');
