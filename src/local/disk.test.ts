@@ -45,6 +45,7 @@ test('a full and a read-only file system are told apart', async (t) => {
 test('what the files of a directory take is told with their holes: a copy for a member has none', async () => {
   await mkdir(join(dir, 'used', 'deep'), { recursive: true });
   await writeFile(join(dir, 'used', 'deep', 'file'), Buffer.alloc(1024 ** 2, 'x'));
+  await writeFile(join(dir, 'used', 'hole'), '');
   await truncate(join(dir, 'used', 'hole'), 1024 ** 2);
   const used = await sizeBytes(join(dir, 'used'));
   assert.equal(used, 2 * 1024 ** 2);
