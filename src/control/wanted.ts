@@ -11,16 +11,15 @@ export function wantedBy(cluster: MySQLCluster, mysqlVersion: string): Wanted {
   const { spec } = cluster;
   const { mode, required } = durabilityFor(cluster);
   const counted = Number(mysqlVersion.split('.')[0]) >= 9 ? required : Math.min(required, MOST_COUNTED_BEFORE_9);
+  // Of a primary, too: it would be set back there, and what it acknowledges after a switchover would not be on its disk.
+  const all = { ...spec.mysql.config, sync_relay_log: spec.durability.powerLoss ? 1 : 10_000 };
   return {
     replicas: spec.replicas,
     mode,
     required: counted,
     settings: {
-      primary: forRole(spec.mysql.config, spec.mysql.primaryConfig),
-      replica: forRole(
-        { ...spec.mysql.config, sync_relay_log: spec.durability.powerLoss ? 1 : 10_000 },
-        spec.mysql.replicaConfig,
-      ),
+      primary: forRole(all, spec.mysql.primaryConfig),
+      replica: forRole(all, spec.mysql.replicaConfig),
     },
     readIncludesPrimary: spec.endpoints.read.includePrimary,
     limits: {
