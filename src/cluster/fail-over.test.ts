@@ -49,6 +49,20 @@ describe('a failover seals first', () => {
     assert.deepEqual(act(decideLast(lasting(one, 5001)), 'kill', 2)?.process, pid(2));
   });
 
+  it('or if it waits for room that is there: MySQL looks once a minute, and it could not be chosen until then', () => {
+    const waits = sealed(1, '0:1-100', { waitsForRoom: true }, { disk: 'disk full: MySQL waits for room', room: true });
+    const one = view([gone(0), waits, silent(2)]);
+    assert.equal(act(decideLast(lasting(one, 2999)), 'kill', 1), undefined);
+    assert.deepEqual(act(decideLast(lasting(one, 3000)), 'kill', 1)?.process, pid(1));
+  });
+
+  it('and a primary that was given up for its disk, as soon as that has room: it is opened again', () => {
+    const full = primary(0, { waitsForRoom: true }, { disk: 'disk full: MySQL waits for room', room: true });
+    const one = view([full, replica(1, '0:1-90'), replica(2, '0:1-90')], { record: { floor: '0:1-95' } });
+    const decision = decideLast(lasting(one, 3000));
+    assert.deepEqual([decision.state, act(decision, 'kill', 0)?.process], ['failing-over', pid(0)]);
+  });
+
   it('paused-brain-records: nor one that another session sealed', () => {
     const inherited = sealed(2, '0:1-100', { sealed: false });
     const decision = decide(view([gone(0), sealed(1), inherited], { record: { ackers: [acker(2)] } }));

@@ -17,7 +17,7 @@ import {
 import { retryApplier } from './broken.ts';
 import { asAcker } from './create.ts';
 import { awaitsClone, foreign } from './membership.ts';
-import { demote, reportUnheard, stillReadable } from './joining.ts';
+import { demote, endVainWait, reportUnheard, stillReadable, waitsInVain } from './joining.ts';
 import { heard, incarnationOf, type Answering, type Plan } from './plan.ts';
 import { sameIncarnation } from './record.ts';
 import { sameProcess, type MemberView } from './view.ts';
@@ -39,6 +39,8 @@ export function failOver(plan: Plan, why: string): void {
   for (const member of plan.view.members) {
     if (plan.wanted(member.ordinal) && heard(member) === null) reportUnheard(plan, member);
   }
+  // Given up for its disk, which has room again: it is back sooner than others take over, if none could so far.
+  for (const one of plan.answering()) if (isRecorded(plan, one) && waitsInVain(plan, one)) endVainWait(plan, one);
   seal(plan, others);
   // One on which something is under way may be starting its receiver, or losing its data, as we look.
   const sealed = others.filter(
@@ -70,7 +72,9 @@ function seal(plan: Plan, others: readonly Answering[]): void {
   for (const one of others) {
     const { member, server } = one;
     if (server.access !== 'closed') continue;
-    if (!isSealed(server)) stopReceiver(plan, member);
+    // Its applier, too, may be what waits.
+    if (waitsInVain(plan, one)) endVainWait(plan, one);
+    else if (!isSealed(server)) stopReceiver(plan, member);
     // Its applier would be held up, too.
     else if (server.source.enabled) demote(plan, one);
     else if (hasUnapplied(server) && server.replica?.applier === 'off') {

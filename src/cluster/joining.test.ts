@@ -13,11 +13,13 @@ import {
   decideLast,
   empty,
   gone,
+  held,
   LATER_MS,
   lasting,
   pid,
   prepared,
   primary,
+  refusing,
   replica,
   rows,
   sealed,
@@ -345,6 +347,28 @@ describe('a member that answers nobody', () => {
     const young = { process: { kind: 'running' as const, id: pid(2), sinceMs: LATER_MS - 5000 } };
     assert.equal(killed(silent(2, 0, young)), undefined, 'recovery takes its time');
     assert.equal(act(decide(view([silent(2, 0)])), 'kill', 2), undefined, 'not one of S: it may acknowledge');
+  });
+});
+
+describe('a replica whose lock another controller’s statement holds that does not end', () => {
+  const kills = (one: View): boolean => acts(decide(one)).includes('kill 2');
+  const [long, short] = [held(2, LATER_MS - 5000), held(2, LATER_MS - 4999)];
+
+  it('is started anew after a while: nobody could seal it, or see what it has', () => {
+    assert.deepEqual(
+      [long, short].map((one) => kills(view([one]))),
+      [true, false],
+    );
+    assert.deepEqual(
+      [long, short].map((one) => kills(view([gone(0), one]))),
+      [true, false],
+    );
+    assert.equal(kills(view([silent(0, LATER_MS), long])), true, 'nor could it say whether it hears the primary');
+  });
+
+  it('but not one that refuses for another reason, nor the primary, whose commits may wait for others', () => {
+    assert.equal(kills(view([refusing(2)])), false);
+    assert.deepEqual(acts(decide(view([held(0, 0)]))), []);
   });
 });
 

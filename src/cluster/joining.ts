@@ -20,6 +20,8 @@ import { DATA_GONE, type MemberView } from './view.ts';
 /** A broken applier is given this long to be mended, by itself or by hand, before its member is rebuilt. */
 const BROKEN_APPLIER_MS = 15_000;
 
+/** A replica whose lock is held for so long: what hangs there, such as STOP REPLICA on a full disk, ends with the process. */
+const HELD_MS = 5000;
 /** A member outside S that answers nobody for so long is started anew. */
 const HANGING_MS = 20_000;
 /** A clone is given up on stall, however long it takes otherwise. */
@@ -80,6 +82,7 @@ export function stillReadable(plan: Plan, written = false): number[] {
 
 export function reportUnheard(plan: Plan, member: MemberView): void {
   const { process, contact } = member;
+  endHolder(plan, member);
   if (!plan.wanted(member.ordinal)) {
     // One that leaves and does not answer can be stopped all the same, once it may acknowledge no more.
     const mayAck = plan.record.ackers.some((acker) => acker.ordinal === member.ordinal);
@@ -97,6 +100,15 @@ export function reportUnheard(plan: Plan, member: MemberView): void {
   else if (contact.kind === 'silent') plan.report(member, 'silent', 'it does not answer');
   else if (contact.kind === 'refused') plan.report(member, 'refusing', contact.error);
   else plan.report(member, 'starting', contact.kind === 'unreachable' ? contact.error : '');
+}
+
+/** A statement of a former controller's that hangs; on the primary it may be one that waits for acknowledgements. */
+function endHolder(plan: Plan, member: MemberView): void {
+  const { process, contact, ordinal } = member;
+  if (contact.kind !== 'refused' || contact.heldSinceMs === null || process.kind !== 'running') return;
+  if (ordinal === plan.record.primary?.ordinal) return;
+  if (plan.view.nowMs - Math.max(contact.heldSinceMs, process.sinceMs) < HELD_MS) return;
+  plan.act(member, { kind: 'kill', process: process.id }, `${contact.error}: with its process it does`);
 }
 
 /** One that lets nobody in for so long, and that no write needs, begins anew: a former primary behind an account statement. */
@@ -139,10 +151,8 @@ function joinOne(plan: Plan, one: Answering, primary: Answering): void {
     plan.act(member, { kind: 'kill', process: member.process.id }, `it runs without its data (${member.disk ?? ''})`);
     return;
   }
-  if (waitsInVain(plan, one) && member.process.kind === 'running') {
-    const why = 'its disk has room again, which MySQL looks for once a minute only';
-    plan.report(member, 'waiting', why);
-    plan.act(member, { kind: 'kill', process: member.process.id }, why);
+  if (waitsInVain(plan, one)) {
+    endVainWait(plan, one);
     return;
   }
   if (isHeldByClone(plan, one) && member.process.kind === 'running') {
@@ -191,9 +201,16 @@ function joinOne(plan: Plan, one: Answering, primary: Answering): void {
 }
 
 /** A thread that found no room neither goes on nor stops, and looks again once a minute. */
-function waitsInVain(plan: Plan, { member, server }: Answering): boolean {
+export function waitsInVain(plan: Plan, { member, server }: Answering): boolean {
   if (!server.waitsForRoom || !member.room) return false;
   return plan.lasting(`${member.ordinal} has room, and waits`) >= ROOM_MS;
+}
+
+export function endVainWait(plan: Plan, { member }: Answering): void {
+  if (member.process.kind !== 'running') return;
+  const why = 'its disk has room again, which MySQL looks for once a minute only';
+  plan.report(member, 'waiting', why);
+  plan.act(member, { kind: 'kill', process: member.process.id }, why);
 }
 
 /** A deadlock in MySQL, between a clone and a definition that its donor applies; it outlives the clone. */

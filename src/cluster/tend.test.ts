@@ -257,3 +257,27 @@ describe('a first row that is not yet acknowledged', () => {
     assert.equal(decide(view([primary(0, { epochRow: before })])).state, 'failing-over');
   });
 });
+
+describe('a primary whose disk was full, and that nobody takes over from', () => {
+  const waits = (room: boolean, over: Parameters<typeof view>[1]): View =>
+    view([primary(0, { waitsForRoom: true }, { disk: 'disk full: MySQL waits for room', room })], over);
+  const adaptive = { record: { required: 0, mode: 'adaptive' }, wanted: { mode: 'adaptive' } } as const;
+  const asynchronous = { record: { required: 0, mode: 'asynchronous' }, wanted: { mode: 'asynchronous' } } as const;
+  const kills = (one: View, ms: number): boolean => acts(decideLast(lasting(one, ms))).includes('kill 0');
+
+  it('is started anew when there is room: its commits would wait for up to a minute', () => {
+    assert.equal(kills(waits(true, adaptive), 3000), true);
+    assert.equal(kills(waits(true, adaptive), 2999), false, 'the platform looks again first');
+    assert.equal(kills(waits(false, adaptive), 60_000), false, 'nobody knows of room');
+  });
+
+  it('asynchronous, unless a replica would take over meanwhile that lacks something', () => {
+    const alone = { ...asynchronous, wanted: { ...asynchronous.wanted, replicas: 1 } };
+    assert.equal(kills(waits(true, asynchronous), 3000), true);
+    assert.equal(
+      kills(view([primary(0, { waitsForRoom: true }), replica(1, '0:1-99'), replica(2, '0:1-99')], asynchronous), 3000),
+      false,
+    );
+    assert.equal(kills(view([primary(0, { waitsForRoom: true })], alone), 3000), true);
+  });
+});

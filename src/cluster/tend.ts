@@ -1,6 +1,6 @@
 /** A primary that is open: keep its replicas, its ackers and its endpoints right. */
-import { acknowledges, ackerOf, follows, names } from './assess.ts';
-import { join, stillReadable } from './joining.ts';
+import { acknowledges, ackerOf, follows, names, rowsOf } from './assess.ts';
+import { endVainWait, join, stillReadable, waitsInVain } from './joining.ts';
 import { admit, shape } from './membership.ts';
 import type { Answering, Plan } from './plan.ts';
 import type { Verdict } from './primary.ts';
@@ -20,6 +20,7 @@ const BLOCKED_MS = 500;
 export function tend(plan: Plan, primary: Extract<Verdict, { kind: 'serving' | 'opening' }>): void {
   const { member, server } = primary;
   if (!waitsAsRecorded(plan, primary)) return;
+  if (waitsInVain(plan, primary) && losesNothing(plan, primary)) endVainWait(plan, primary);
   plan.report(member, primary.kind === 'serving' ? 'writable' : 'opening');
   if (primary.kind === 'opening') {
     writeEpoch(plan, primary);
@@ -67,6 +68,12 @@ function waitsAsRecorded(plan: Plan, { member, server }: Answering): boolean {
     plan.act(member, { kind: 'kill', process: member.process.id }, `${plan.reason}: closed at once, then opened again`);
   }
   return false;
+}
+
+/** Where the best replica takes over as soon as the primary's process has ended, one of them is to have all that it has. */
+function losesNothing(plan: Plan, { member, server }: Answering): boolean {
+  if (plan.record.mode !== 'asynchronous' || plan.view.wanted.replicas === 1) return true;
+  return plan.answering().some((one) => one.member !== member && rowsOf(one.server).contains(server.executed));
 }
 
 /** The epoch's first write, once nobody outside S could acknowledge it. */

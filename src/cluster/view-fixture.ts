@@ -176,7 +176,12 @@ export function unreachable(ordinal: number, over: { sinceMs?: number; closedPor
 }
 
 export function refusing(ordinal: number, error = '1040: Too many connections'): MemberView {
-  return member(ordinal, { kind: 'refused', error });
+  return member(ordinal, { kind: 'refused', error, heldSinceMs: null });
+}
+
+/** Another controller's statement has its lock, and hangs. */
+export function held(ordinal: number, heldSinceMs: number): MemberView {
+  return member(ordinal, { kind: 'refused', error: 'another session holds its lock', heldSinceMs });
 }
 
 export function absent(ordinal: number): MemberView {

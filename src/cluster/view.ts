@@ -134,7 +134,8 @@ export interface ServerView {
 export type Contact =
   | { readonly kind: 'answers'; readonly server: ServerView }
   /** It answered, with a refusal: too many connections, access denied. That is not down. */
-  | { readonly kind: 'refused'; readonly error: string }
+  /** `heldSinceMs`: since when a statement of another controller has its lock that KILL does not end. */
+  | { readonly kind: 'refused'; readonly error: string; readonly heldSinceMs: number | null }
   /** Nothing listens, or the network says no. `closedPort`: its machine answered that nobody listens there. */
   | { readonly kind: 'unreachable'; readonly error: string; readonly closedPort: boolean; readonly sinceMs: number }
   /** A connection is open, or opening, and nothing comes. */

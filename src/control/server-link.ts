@@ -69,6 +69,8 @@ export class ServerLink implements MemberLink {
   #set: readonly string[] = [];
   #pending: { readonly answer: Promise<Answer>; readonly sinceMs: number } | null = null;
   #failingSinceMs: number | null = null;
+  /** What it says until it is asked again with success: a try takes seconds. */
+  #held: Extract<Contact, { kind: 'refused' }> | null = null;
   #closed = false;
 
   constructor(options: ServerLinkOptions) {
@@ -84,12 +86,14 @@ export class ServerLink implements MemberLink {
     const first = await Promise.race([answer, late]);
     controller.abort();
     if (first === null) {
+      if (this.#held !== null) return this.#held;
       this.#failingSinceMs ??= sinceMs;
       return { kind: 'silent', sinceMs: this.#failingSinceMs };
     }
     this.#pending = null;
     if (first.ok) {
       this.#failingSinceMs = null;
+      this.#held = null;
       return { kind: 'answers', server: first.server };
     }
     return this.#failed(first.error, sinceMs);
@@ -98,9 +102,11 @@ export class ServerLink implements MemberLink {
   #failed(error: unknown, sinceMs: number): Contact {
     if (error instanceof SupersededError) throw error;
     const said = error instanceof Error ? error.message : String(error);
-    if (isRefusal(error) || error instanceof LockHeldError) {
+    const heldSinceMs = error instanceof LockHeldError ? (this.#held?.heldSinceMs ?? sinceMs) : null;
+    this.#held = heldSinceMs === null ? null : { kind: 'refused', error: said, heldSinceMs };
+    if (isRefusal(error) || this.#held !== null) {
       this.#failingSinceMs = null;
-      return { kind: 'refused', error: said };
+      return this.#held ?? { kind: 'refused', error: said, heldSinceMs: null };
     }
     this.#failingSinceMs ??= sinceMs;
     const silent = said === 'no answer in time';
