@@ -122,13 +122,15 @@ export class Checks {
     const nowMs = time.nowMs;
     const primary = record?.primary == null ? null : this.#world.member(record.primary.ordinal).server;
     const at = `${record?.epoch} ${primary?.data.serverUuid} ${primary?.data.committed}`;
-    const waits = (primary?.waiting ?? 0) > 0;
+    // For acknowledgements, or for room.
+    const waits = primary !== null && primary.data.committed < primary.data.end;
     if (!waits || this.#stuck.at !== at) this.#stuck = { at, sinceMs: nowMs };
     const about = state === 'healthy' || state === 'degraded' ? 'writable' : record === null ? '' : 'not writable';
     if (this.#about.state !== about) this.#about = { state: about, sinceMs: nowMs };
     if (record?.primary == null || shelf.tampered || lasting > 0 || this.#excused(record)) return;
+    if (primary !== null && this.#waitsForRoom(primary, record)) return;
     const calmMs = nowMs - Math.max(disturbedMs, this.#cloneMs());
-    const up = ({ server, data }: Member): boolean => server?.listening === true && data !== null;
+    const up = ({ server, data }: Member): boolean => server?.listening === true && data?.full === false;
     const all = members.filter(({ ordinal }) => ordinal < wanted.replicas).every(up);
     const ackers = record.ackers.filter(
       (acker) => this.#dataOf(acker) !== null && up(this.#world.member(acker.ordinal)),
@@ -144,6 +146,17 @@ export class Checks {
         `${state} for ${LONG_MS / 1000} s though all members are there: ${this.#world.decision?.reason}`,
       );
     }
+  }
+
+  /** Nobody can take over from it, or see that there is room: MySQL itself looks once a minute. */
+  #waitsForRoom({ data, waitsForRoom, holdsAcl }: Server, { ackers, required }: ClusterRecord): boolean {
+    const able = ({ ordinal, serverUuid, bootId }: Acker): boolean => {
+      const member = this.#world.member(ordinal);
+      const same = member.data?.serverUuid === serverUuid && (this.#world.powerLoss || member.bootId === bootId);
+      return same && member.server?.listening === true && member.data?.full === false;
+    };
+    const left = new Set(ackers.filter((acker) => !able(acker)).map(({ serverUuid }) => serverUuid));
+    return (data.full && left.size >= required) || (waitsForRoom > 0 && holdsAcl);
   }
 
   /** A clone is begun anew a minute after it has lost its donor. */
@@ -434,7 +447,8 @@ export class Checks {
   #survivesBy(record: ClusterRecord | null, ordinal: number): boolean {
     if (record?.primary == null) return false;
     for (const lost of this.#lost) if (this.#caughtUp(lost, record)) this.#lost.delete(lost);
-    const lost = new Set([...this.#lost, ordinal]);
+    const broken = this.#world.members.filter(({ data }) => data?.brokenForGood === true);
+    const lost = new Set([...this.#lost, ...broken.map((member) => member.ordinal), ordinal]);
     // A floor may hold rows that nobody acknowledged, an errant one for instance: without them `lost` is right.
     const floor = Gtids.parse(record.floor);
     const holds = ({ ordinal: other, data }: Member): boolean =>

@@ -43,6 +43,8 @@ export class Data {
   full = false;
   /** The applier stops with an error in front of the next transaction. */
   applierFault = false;
+  /** And nothing mends that: what it received and has not applied is of no use to anybody. */
+  brokenForGood = false;
   cloned: 'completed' | 'failed' | null = null;
   /** A clone dropped every schema and has not filled it yet. */
   hollow = false;

@@ -211,6 +211,7 @@ function plot(random: Random, members: number): Planned[] {
       { kind: 'freeze', target, ms: ms() },
       { kind: 'isolate', target, clientsToo: random.chance(0.3), ms: ms() },
       { kind: 'cut-brain', target, oneWay: random.chance(0.3), ms: ms() },
+      { kind: 'full-disk', target, ms: ms() },
     ]);
   const turn = (): Fault =>
     random.pick<Fault>([
@@ -245,6 +246,7 @@ function plot(random: Random, members: number): Planned[] {
       'called-off': 1,
       outage: 0.7,
       requests: 1,
+      roomless: 1,
     })
   ) {
     case 'strike':
@@ -494,6 +496,19 @@ function plot(random: Random, members: number): Planned[] {
       then({ kind: 'scale', replicas: members });
       break;
     }
+    case 'roomless': {
+      // A disk is full, or the one that all of them share; it comes to the worst meanwhile, or just when there is room again.
+      const fullMs = random.chance(0.5) ? ms() : random.between(9000, 25_000);
+      const full = random.chance(0.3) ? (['primary', a, b] as const) : [random.pick<Target>(['primary', a, b])];
+      for (const target of full) then({ kind: 'full-disk', target, ms: fullMs });
+      if (random.chance(0.2)) then({ kind: 'account-statement' });
+      atMs += random.chance(0.5) ? random.between(100, 4000) : Math.max(0, fullMs - random.between(0, 1500));
+      if (random.chance(0.5)) then(hit(random.pick<Target>(['primary', a, b])), moment());
+      if (random.chance(0.3)) then({ kind: 'switchover', to: random.pick<Target | null>([a, b, null]) });
+      // It takes a while until it is noticed that there is room.
+      if (random.chance(0.5)) atMs += random.between(5000, 25_000);
+      break;
+    }
     case 'forgetful':
       // The record is lost while somebody who led is away.
       then({ kind: 'down', target: 'primary', ms: random.between(1000, 4000) });
@@ -591,6 +606,8 @@ export class Injector {
   readonly #random: Random;
   /** What ends the faults that last; all are called when the faults are over. */
   readonly #ends = new Set<() => void>();
+  /** Those of them during which writes go on all the same, if anybody can take over. */
+  readonly #bearable = new Set<() => void>();
   #awaited: { readonly on: string; readonly fault: Fault }[] = [];
   /** While the record is not the newest, who leads must be seen: nothing else goes wrong. */
   #exclusive = false;
@@ -626,6 +643,7 @@ export class Injector {
     this.#awaited = [];
     for (const end of this.#ends) end();
     this.#ends.clear();
+    this.#bearable.clear();
     this.#world.lasting = 0;
     const { faults } = this.#world.shelf;
     faults.lost = 0;
@@ -633,15 +651,18 @@ export class Injector {
     faults.slowMs = 0;
   }
 
-  #lasting(ms: number, end: () => void): void {
+  #lasting(ms: number, end: () => void, bearable = false): void {
+    const count = (): number => (this.#world.lasting = this.#ends.size - this.#bearable.size);
     const once = (): void => {
       if (!this.#ends.delete(once)) return;
-      this.#world.lasting = this.#ends.size;
+      this.#bearable.delete(once);
+      count();
       this.#world.disturbedMs = this.#world.time.nowMs;
       end();
     };
     this.#ends.add(once);
-    this.#world.lasting = this.#ends.size;
+    if (bearable) this.#bearable.add(once);
+    count();
     this.#world.time.after(ms, once);
   }
 
@@ -726,7 +747,7 @@ export class Injector {
           for (const tell of this.#world.hostListeners) tell();
         };
         become(true);
-        return this.#lasting(fault.ms, () => become(false));
+        return this.#lasting(fault.ms, () => become(false), true);
       }
       case 'slow-commits': {
         const { server } = this.#member(fault.target);
@@ -747,9 +768,13 @@ export class Injector {
         return this.#lasting(fault.ms, () => (server.applier.applyMs = 0.3));
       }
       case 'broken-applier': {
-        const { data } = this.#member(fault.target);
+        const member = this.#member(fault.target);
+        const { data } = member;
         if (data === null) return;
+        if (fault.ms === null && !this.#mayLose(member))
+          return trace('not carried out: it would go beyond what is promised');
         data.applierFault = true;
+        data.brokenForGood ||= fault.ms === null;
         if (fault.ms === null) return;
         return this.#lasting(fault.ms, () => (data.applierFault = false));
       }

@@ -235,6 +235,17 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
+    name: 'sync-set-back-on-a-primary',
+    rule: 'configuration: … in every role: a primary acknowledges as soon as it follows (page-cache-after-a-switchover)',
+    edits: [
+      control(
+        'wanted',
+        'primary: forRole(all, spec.mysql.primaryConfig)',
+        'primary: forRole(spec.mysql.config, spec.mysql.primaryConfig)',
+      ),
+    ],
+  },
+  {
     name: 'impatient-source',
     rule: 'configuration: a commit waits though no replica is attached',
     edits: [
@@ -309,6 +320,35 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
   },
 
+  {
+    name: 'full-primary-goes-on',
+    rule: '5: a primary whose disk can’t be written is given up if enough others can take over (full-disk-of-the-primary)',
+    edits: [
+      cluster('primary', 'if (member.disk === null) return null;', 'if (member.disk !== undefined) return null;'),
+    ],
+  },
+  {
+    name: 'full-member-admitted',
+    rule: '7: a member enters S only if it can write to its disk',
+    edits: [
+      cluster(
+        'membership',
+        'applierBroken(server) || member.disk !== null) return false;',
+        'applierBroken(server)) return false;',
+      ),
+    ],
+  },
+  {
+    name: 'room-again-is-not-noticed',
+    rule: 'Joining: a member that waits for room that is there is killed: MySQL looks once a minute (full-disk-of-the-only-one)',
+    edits: [
+      cluster(
+        'joining',
+        'if (!server.waitsForRoom || !member.room) return false;',
+        'if (plan !== undefined) return false;',
+      ),
+    ],
+  },
   {
     name: 'told-in-vain-is-left-alone',
     rule: '5: a primary that can’t be told to wait for fewer is ended while it can still be seen (wedge-told-in-vain)',
@@ -797,6 +837,11 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'blocked-donor-is-left-alone',
     rule: 'Joining: a blocked primary with nobody else to clone from is killed, cloned from while closed (wedge-clone-from-blocked)',
     edits: [cluster('joining', '  if (stuckMs <= BLOCKED_DONOR_MS) return;\n', '  if (stuckMs >= 0) return;\n')],
+  },
+  {
+    name: 'held-lock-is-left-alone',
+    rule: 'Joining: a replica whose lock is held by a statement that KILL does not end is started anew (wedge-lock-held)',
+    edits: [cluster('joining', '  endHolder(plan, member);\n', '  void endHolder;\n')],
   },
   {
     name: 'broken-member-of-S-is-only-mended',

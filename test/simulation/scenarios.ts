@@ -743,6 +743,85 @@ export const SCENARIOS: readonly Scenario[] = [
     },
   },
   {
+    name: 'full-disk-of-the-only-one',
+    history:
+      'adaptive, n=2, and 1 is gone, so k=0: the disk of 0 was full and has room again, for which MySQL looks once a minute; nobody takes over',
+    mutation: 'room-again-is-not-noticed',
+    async play() {
+      const stage = await Stage.open({ members: 2 });
+      stage.down(1);
+      await stage.until('k is 0', () => stage.record.required === 0);
+      await stage.acknowledged(stage.write());
+      stage.fillDisk(0);
+      stage.write();
+      await stage.run(3 * SECONDS);
+      stage.makeRoom(0);
+      await stage.until(
+        'writes go on',
+        () => stage.state === 'degraded' && stage.server(0).waitsForRoom === 0,
+        10 * SECONDS,
+      );
+      await stage.acknowledged(stage.write());
+      await stage.endsWell();
+    },
+  },
+  {
+    name: 'full-disk-of-the-primary',
+    history: 'k=1: the disk of 0 is full for good; 1 and 2 could take over',
+    mutation: 'full-primary-goes-on',
+    async play() {
+      const stage = await Stage.open();
+      stage.fillDisk(0);
+      stage.write();
+      await stage.until('another takes over', () => stage.leader !== 0 && stage.state === 'degraded', 10 * SECONDS);
+      await stage.acknowledged(stage.write());
+      stage.makeRoom(0);
+      await stage.endsWell();
+    },
+  },
+  {
+    name: 'page-cache-after-a-switchover',
+    history:
+      'n=3, k=1, powerLoss: switchovers 0→1→2, 0 is cut off, the brain dies; w is acked by 1, which as a primary was told that receipts need not be on its disk; its machine loses its power, 2 its disk',
+    mutation: 'sync-set-back-on-a-primary',
+    async play() {
+      const stage = await Stage.open({ powerLoss: true });
+      stage.switchover(1);
+      await stage.run(3000);
+      stage.switchover(2);
+      await stage.noted('act write-epoch');
+      stage.cut(2, 0);
+      stage.brainDies();
+      stage.server(1).applier.applyMs = 60 * SECONDS;
+      const w = await stage.acknowledged(stage.write(2));
+      stage.powerCycle(1);
+      stage.loseDisk(2);
+      stage.heal(2, 0);
+      stage.brainStarts();
+      await stage.endsWell();
+      stage.holds('w is there', stage.shows(0, w));
+    },
+  },
+  {
+    name: 'wedge-lock-held',
+    history:
+      'n=3, k=1: the disk of 2 is full, 0 dies, 2 is being sealed, which hangs, and the brain dies: KILL doesn’t end that, and the next brain can’t take the lock of 2',
+    mutation: 'held-lock-is-left-alone',
+    async play() {
+      const stage = await Stage.open();
+      stage.fillDisk(2);
+      await stage.acknowledged(stage.write());
+      stage.down(0);
+      await stage.noted('act seal member 2');
+      await stage.run(10);
+      stage.brainDies();
+      stage.brainStarts();
+      await stage.until('another takes over', () => stage.record.epoch === 2, 15 * SECONDS);
+      stage.makeRoom(2);
+      await stage.endsWell();
+    },
+  },
+  {
     name: 'wedge-lock-waits',
     history:
       'the brain’s own barrier waits for an ack in the session that holds the lock; it dies; the next brain can never take the lock, nor lower k',
