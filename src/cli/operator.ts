@@ -1,6 +1,5 @@
 /** `operator`, `install`, `render`: Baton on Kubernetes, from its own side. */
 import { installObjects } from '../kubernetes/install.ts';
-import { runOperator } from '../kubernetes/main.ts';
 import { parseLocalVolume, type LocalVolume } from '../kubernetes/objects/persistent-volume.ts';
 import { renderObjects, toYaml } from '../kubernetes/render.ts';
 import { parseCluster } from '../spec/parse.ts';
@@ -18,6 +17,8 @@ export interface OperatorOptions {
 export async function operator(options: OperatorOptions, interrupted: AbortSignal): Promise<void> {
   const { kubeconfig, context, watch = [], port } = options;
   watch.forEach((namespace) => checkNamespace('--watch', namespace));
+  // Not loaded by commands that only ask the API server.
+  const { runOperator } = await import('../kubernetes/main.ts');
   await runOperator(
     { kubeconfig, context, watch, ...(port === undefined ? {} : { port: numberBelow('--port', port, 65_536) }) },
     interrupted,

@@ -57,8 +57,8 @@ test('a cluster gets an authority of its own and a certificate, and keeps both; 
 
 test('a Secret that is given is taken over as it is, a chain of authorities too', () =>
   keeping(async (server, tls) => {
-    const root = certificateAuthority('root', validity);
-    const { certificate, key } = certificateFor(['mysql'], root, validity);
+    const root = await certificateAuthority('root', validity);
+    const { certificate, key } = await certificateFor(['mysql'], root, validity);
     put(server, { 'ca.crt': root.certificate, 'tls.crt': certificate, 'tls.key': key });
     await tls(given).keep();
     assert.equal(read(server, 'mysql-tls', 'tls.crt'), certificate);
@@ -70,10 +70,10 @@ test('a Secret that would part members from each other is refused, and what they
     const kept = tls(own);
     await kept.keep();
     const before = read(server, 'mysql-tls', 'tls.crt');
-    const [root, other] = [certificateAuthority('root', validity), certificateAuthority('other', validity)];
-    const good = certificateFor(['mysql'], root, validity);
+    const [root, other] = [await certificateAuthority('root', validity), await certificateAuthority('other', validity)];
+    const good = await certificateFor(['mysql'], root, validity);
     const past = { from: new Date(0), until: new Date(1000) };
-    const old = certificateFor(['mysql'], root, past);
+    const old = await certificateFor(['mysql'], root, past);
     for (const [why, values] of [
       [/found none/, {}],
       [/is not signed by ca.crt/, { 'ca.crt': other.certificate, 'tls.crt': good.certificate, 'tls.key': good.key }],
@@ -91,8 +91,8 @@ test('a Secret that would part members from each other is refused, and what they
 
 test('one that was given and is not renewed a day before its end is replaced by the cluster’s own', () =>
   keeping(async (server, tls) => {
-    const root = certificateAuthority('root', { ...validity, until: new Date(Date.now() + 1000 * DAY_MS) });
-    const { certificate, key } = certificateFor(['mysql'], root, validity);
+    const root = await certificateAuthority('root', { ...validity, until: new Date(Date.now() + 1000 * DAY_MS) });
+    const { certificate, key } = await certificateFor(['mysql'], root, validity);
     put(server, { 'ca.crt': root.certificate, 'tls.crt': certificate, 'tls.key': key });
     let nowMs = Date.now();
     const kept = tls(given, () => nowMs);
@@ -112,7 +112,7 @@ test('one that was given and is not renewed a day before its end is replaced by 
     assert.equal(shown.verify(new X509Certificate(read(server, 'mysql-ca', 'ca.crt')).publicKey), true);
     assert.equal(kept.trusted().ca, read(server, 'mysql-tls', 'ca.crt'));
     // Renewed after all.
-    const later = certificateFor(['mysql'], root, { ...validity, until: new Date(nowMs + 100 * DAY_MS) });
+    const later = await certificateFor(['mysql'], root, { ...validity, until: new Date(nowMs + 100 * DAY_MS) });
     put(server, { 'ca.crt': root.certificate, 'tls.crt': later.certificate, 'tls.key': later.key });
     for (let minute = 0; minute < 10; minute++) {
       await kept.keep();

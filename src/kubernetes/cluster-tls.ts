@@ -72,7 +72,7 @@ export class ClusterTls {
     const found = await this.#read(namesOf(cluster).authority);
     const [certificate, key] = [valueOf(found, 'ca.crt'), valueOf(found, 'ca.key')];
     const before = certificate === '' || key === '' ? null : { certificate, key };
-    const authority = dueAuthority(cluster, before, this.#nowMs());
+    const authority = await dueAuthority(cluster, before, this.#nowMs());
     if (authority !== before) await this.#write(authoritySecret(cluster, authority, this.#ownership), found);
     return issuedBy(authority, cluster, now, this.#nowMs());
   }

@@ -62,7 +62,7 @@ export function tlsNames(cluster: MySQLCluster): string[] {
 }
 
 /** The cluster's own authority: as it is, or renewed under its key, or new. */
-export function dueAuthority(cluster: MySQLCluster, authority: KeyPair | null, nowMs: number): KeyPair {
+export async function dueAuthority(cluster: MySQLCluster, authority: KeyPair | null, nowMs: number): Promise<KeyPair> {
   const [certificate] = authority === null ? [] : certificatesOf(authority.certificate);
   if (authority !== null && certificate !== undefined && leftMs(certificate, nowMs) > AUTHORITY_LEFT_DAYS * DAY_MS) {
     return authority;
@@ -72,7 +72,12 @@ export function dueAuthority(cluster: MySQLCluster, authority: KeyPair | null, n
 }
 
 /** What the cluster's own authority gives its members: what they have, if that is good for a while. */
-export function issuedBy(authority: KeyPair, cluster: MySQLCluster, now: Tls | null, nowMs: number): Tls {
+export async function issuedBy(
+  authority: KeyPair,
+  cluster: MySQLCluster,
+  now: Tls | null,
+  nowMs: number,
+): Promise<Tls> {
   const names = tlsNames(cluster);
   const [issuer] = certificatesOf(authority.certificate);
   const [certificate] = certificatesOf(now?.certificate ?? '');
@@ -82,7 +87,7 @@ export function issuedBy(authority: KeyPair, cluster: MySQLCluster, now: Tls | n
     certificate?.verify(issuer.publicKey) === true &&
     leftMs(certificate, nowMs) > MEMBER_LEFT_DAYS * DAY_MS &&
     names.every((name) => certificate.subjectAltName?.split(', ').includes(`DNS:${name}`) === true);
-  const pair = good ? now : certificateFor(names, authority, validity(MEMBER_DAYS, nowMs));
+  const pair = good ? now : await certificateFor(names, authority, validity(MEMBER_DAYS, nowMs));
   return { ca: authority.certificate, certificate: pair.certificate, key: pair.key };
 }
 

@@ -66,8 +66,8 @@ export class MemberPod implements AsyncDisposable {
   /** Writes the Secret of the certificate, another one each time. Resolves with the authority that signed it. */
   async certify(): Promise<string> {
     const validity = { from: new Date(Date.now() - 60_000), until: new Date(Date.now() + 3_600_000) };
-    const authority = certificateAuthority('a test’s', validity);
-    const { certificate, key } = certificateFor(['localhost'], authority, validity);
+    const authority = await certificateAuthority('a test’s', validity);
+    const { certificate, key } = await certificateFor(['localhost'], authority, validity);
     const files = { 'ca.crt': authority.certificate, 'tls.key': key, 'tls.crt': certificate };
     for (const [name, text] of Object.entries(files)) await writeFile(join(this.directory, 'tls', name), text);
     return authority.certificate;

@@ -53,8 +53,8 @@ test(
 
     // As cert-manager makes one.
     const validity = { from: new Date(Date.now() - HOUR_MS), until: new Date(Date.now() + 100 * HOUR_MS) };
-    const authority = certificateAuthority('a company’s', validity);
-    const given = certificateFor(['*.mysql.svc', 'mysql-primary'], authority, validity);
+    const authority = await certificateAuthority('a company’s', validity);
+    const given = await certificateFor(['*.mysql.svc', 'mysql-primary'], authority, validity);
     const text = { 'ca.crt': authority.certificate, 'tls.crt': given.certificate, 'tls.key': given.key };
     const secret = (stringData: Record<string, string>): string =>
       JSON.stringify({
@@ -76,7 +76,7 @@ test(
     const before = await lives();
     await scene.kubectl(
       ['apply', '-f', '-'],
-      secret({ ...text, 'tls.key': certificateFor(['x'], authority, validity).key }),
+      secret({ ...text, 'tls.key': (await certificateFor(['x'], authority, validity)).key }),
     );
     await scene.apply({ replicas: 3, tls: { secretName: 'given' } });
     await scene.until(

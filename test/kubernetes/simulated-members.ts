@@ -29,7 +29,7 @@ interface Simulated {
   readonly context: SecureContext;
 }
 
-const authority = certificateAuthority('many', {
+const authority = await certificateAuthority('many', {
   from: new Date(Date.now() - 1000),
   until: new Date(Date.now() + 9 * YEAR_MS),
 });
@@ -38,9 +38,9 @@ const at = (collection: string): string => `/${collection.replace('/', `/v1/name
 const put = (collection: string, { metadata, ...rest }: { readonly metadata: { readonly name: string } }): void => {
   api.put(at(collection), metadata.name, { ...rest, metadata: { ...metadata } });
 };
-const clusters = Array.from({ length: Number(count) }, (_, index) => make(index));
+const clusters = await Promise.all(Array.from({ length: Number(count) }, (_, index) => make(index)));
 
-function make(index: number): Simulated {
+async function make(index: number): Promise<Simulated> {
   const cluster = validateCluster({
     apiVersion: 'baton.dev/v1alpha1',
     kind: 'MySQLCluster',
@@ -48,7 +48,7 @@ function make(index: number): Simulated {
     spec: { replicas: MEMBERS.length },
   });
   const [id, uuids] = [randomUUID(), MEMBERS.map(() => randomUUID())];
-  const tls = issuedBy(authority, cluster, null, Date.now());
+  const tls = await issuedBy(authority, cluster, null, Date.now());
   put('api/secrets', authoritySecret(cluster, authority, UNOWNED));
   put('api/secrets', tlsSecret(cluster, { ...tls, changedMs: 0 }, UNOWNED));
   for (const ordinal of MEMBERS) put('api/pods', pod(cluster, index, ordinal, uuids[ordinal] ?? ''));
