@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { acker, acts, decideLast, pid, primary, replica, silent, view } from './view-fixture.ts';
+import { NO_MEMORY } from './decision.ts';
+import { Plan } from './plan.ts';
+import { restartOne } from './restart.ts';
+import { acker, acts, decideLast, pid, primary, replica, silent, uuid, view } from './view-fixture.ts';
 
 const all = [0, 1, 2].map((ordinal) => ({ ordinal, process: pid(ordinal) }));
 
@@ -41,6 +44,20 @@ describe('members that are to restart', () => {
       acts(decideLast([single, { ...single, nowMs: single.nowMs + 100 }])).filter((each) => each.startsWith('restart')),
       ['restart 0'],
     );
+  });
+
+  it('are not the primary while it waits for one that is about to take over: SIGTERM would say OK without that one', () => {
+    const one = primary(2);
+    const leaving = {
+      restarts: [{ ordinal: 2, process: pid(2) }],
+      wanted: { replicas: 1, required: 0, mode: 'adaptive' },
+      record: { primary: { ordinal: 2, serverUuid: uuid(2) }, ackers: [acker(0)], required: 1, mode: 'adaptive' },
+    } as const;
+    const plan = new Plan(view([one], leaving), NO_MEMORY);
+    const [answering] = plan.answering().filter(({ member }) => member.ordinal === 2);
+    assert.ok(answering);
+    restartOne(plan, answering);
+    assert.deepEqual(acts(plan.decision()), []);
   });
 
   it('do not if writes would wait for it', () => {

@@ -20,7 +20,8 @@ export function restartOne(plan: Plan, primary: Answering): void {
       (one) => one.member.ordinal !== next.ordinal && attached(one.server, primary.member, primary.server.serverUuid),
     );
   if (next.ordinal === primary.member.ordinal) {
-    const alone = plan.view.wanted.replicas === 1;
+    // SIGTERM says OK to whatever waits (invariant 6): not before nothing is waited for any more.
+    const alone = plan.view.wanted.replicas === 1 && plan.record.required === 0;
     // The switchover that comes first is asked for in switch-over.ts.
     if (alone) plan.act(member, { kind: 'restart', process: next.process }, 'a restart was asked for');
     return;
