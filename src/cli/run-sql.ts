@@ -32,9 +32,9 @@ export async function run(
   });
   try {
     await new Promise<void>((resolve, reject) => {
-      interrupted.addEventListener('abort', () =>
-        reject(new CommandError(EXIT.interrupted, 'INTERRUPTED', 'interrupted')),
-      );
+      const interrupt = (): void => reject(new CommandError(EXIT.interrupted, 'INTERRUPTED', 'interrupted'));
+      if (interrupted.aborted) return interrupt();
+      interrupted.addEventListener('abort', interrupt);
       connection.on('error', (error: QueryError) => reject(asCommandError(error)));
       connection.query(statements, (error: QueryError | null, results: unknown, fields: unknown) => {
         if (error === null) {

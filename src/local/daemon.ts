@@ -319,6 +319,7 @@ class Daemon {
         'See how far it is: baton status --watch',
       );
     }
+    signal.throwIfAborted();
     this.#claimed = true;
     signal.addEventListener('abort', () => (this.#claimed = false), { once: true });
     return this.#watch(signal);

@@ -95,3 +95,12 @@ test('a log that is followed may begin late; one that is not has to answer in ti
   client.close();
   server.close();
 });
+
+test('a watch that nobody waits for any more when it begins ends at once', async () => {
+  await using fake = await FakeApiServer.start();
+  const client = new ApiClient(fake.access, { answerMs: 500 });
+  const options = { signal: AbortSignal.abort(), timeoutSeconds: 300, silenceMs: 600_000 };
+  for await (const event of client.watch(PODS, { namespace: 'default' }, '1', options)) assert.fail(event.type);
+  assert.deepEqual(fake.requests, []);
+  client.close();
+});

@@ -195,27 +195,28 @@ export class ApiClient {
     options: { readonly signal: AbortSignal; readonly silenceMs?: number; readonly patient?: boolean },
   ): AsyncGenerator<string> {
     const { signal, silenceMs, patient = false } = options;
+    // Who has aborted already tells nobody again.
+    if (signal.aborted) return;
     const what = `${query['watch'] === undefined ? 'GET' : 'watch'} ${path}`;
     const begin = new AbortController();
-    const giveUp = (): void => begin.abort();
-    signal.addEventListener('abort', giveUp, { once: true });
-    const timer = patient ? undefined : setTimeout(giveUp, this.#answerMs);
+    let end = (): void => begin.abort();
+    const onAbort = (): void => end();
+    signal.addEventListener('abort', onAbort, { once: true });
+    const timer = patient ? undefined : setTimeout(onAbort, this.#answerMs);
     const sent = this.#send('GET', path, { query, signal: begin.signal }, this.#watchAgent);
     const answer = await sent
       .catch((error: unknown) => {
+        signal.removeEventListener('abort', onAbort);
         if (signal.aborted) return null;
         throw error;
       })
-      .finally(() => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', giveUp);
-      });
+      .finally(() => clearTimeout(timer));
     if (answer === null) return;
+    end = () => void answer.destroy();
+    if (signal.aborted) end();
     if (silenceMs !== undefined) {
       answer.setTimeout(silenceMs, () => answer.destroy(new Error(`nothing for ${silenceMs} ms`)));
     }
-    const onAbort = (): void => void answer.destroy();
-    signal.addEventListener('abort', onAbort, { once: true });
     try {
       if ((answer.statusCode ?? 0) >= 400) throw refusal(what, answer.statusCode ?? 0, await bodyOf(answer));
       answer.setEncoding('utf8');
