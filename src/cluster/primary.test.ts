@@ -154,6 +154,12 @@ describe('a primary is given up', () => {
     assert.equal(kind([silent(0), empty(1), silent(2)], one), 'gone');
   });
 
+  it('when one that still seems to hear it only waits for room on its disk: it hears nothing', () => {
+    const waits = replica(2, '0:1-100', { waitsForRoom: true });
+    assert.equal(kind([silent(0), deaf(1), waits]), 'gone');
+    assert.equal(kind([silent(0), silent(1), waits]), 'doubtful', 'nor can it say that it does not');
+  });
+
   it('when it hung as it was told to wait for fewer, and no replica is there to say more', () => {
     const failure = { act: 'set-required', error: 'closed', atMs: 0 };
     const none = { record: { required: 0, mode: 'adaptive' }, wanted: { mode: 'adaptive' } } as const;
@@ -194,6 +200,12 @@ describe('a primary that cannot write to its disk', () => {
   it('is a dead one after the detection time, if enough ackers can write', () => {
     assert.equal(decideLast(lasting(view([full]), 1000)).state, 'failing-over');
     assert.notEqual(decideLast(lasting(view([full]), 999)).state, 'failing-over');
+  });
+
+  it('also if it does not answer, as when what it is asked waits behind a commit that waits for room: replicas hear it', () => {
+    const hangs = silent(0, 0, { disk: 'no space left' });
+    assert.equal(decideLast(lasting(view([hangs]), 1000)).state, 'failing-over');
+    assert.notEqual(decideLast(lasting(view([hangs]), 999)).state, 'failing-over');
   });
 
   it('stays if the others cannot write either, or too few of them', () => {

@@ -66,6 +66,8 @@ function judgeUnheard(plan: Plan, member: MemberView): Verdict {
   if (process.kind === 'running' && heardAs?.epoch === plan.record.epoch && !sameProcess(heardAs.process, process.id)) {
     return { kind: 'gone', known: true, why: `${which} died and is starting again` };
   }
+  const disk = judgeDisk(plan, member);
+  if (disk !== null) return disk;
   if (contact.kind === 'refused') {
     return { kind: 'doubtful', why: `${which} is up but refuses us: ${contact.error}` };
   }
@@ -91,9 +93,12 @@ function judgeUnheard(plan: Plan, member: MemberView): Verdict {
   return giveUp(plan, member, `${which} ${how}`);
 }
 
-/** Only a replica whose receiver is on, or trying, can say whether it hears this primary. */
+/**
+ * Only a replica whose receiver is on, or trying, can say whether it hears this primary; and one that waits for room shows
+ * the same whether it does or not.
+ */
 function tries({ member, server }: Answering, primary: MemberView): boolean {
-  return member.ordinal !== primary.ordinal && member.busy === null && follows(server, primary);
+  return member.ordinal !== primary.ordinal && member.busy === null && follows(server, primary) && !server.waitsForRoom;
 }
 
 /** A refusal is an answer. The errors of a client that reached nobody are numbered from 2000 to 2999. */

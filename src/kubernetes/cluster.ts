@@ -54,6 +54,7 @@ const DRAIN_AGAIN_MS = 300;
 /** Secrets are looked at so often; certificates last for months. */
 const SECRETS_MS = 10_000;
 const PASSWORDS_MS = 5000;
+const LOGS_MS = 10_000;
 
 interface KeptSecrets {
   readonly members: PodMembers;
@@ -263,6 +264,7 @@ export class KubernetesCluster {
       await Promise.all([
         loop.run(this.#stop.signal).finally(() => over.abort()),
         this.#keepApplied(members, loop, ownership, over.signal),
+        this.#readLogs(members, over.signal),
         this.#keepSecrets({ members, loop, secrets, tls, controller: passwords.controller }, over.signal),
       ]);
     } finally {
@@ -311,6 +313,13 @@ export class KubernetesCluster {
       }
       const either = AbortSignal.any([wake.signal, signal]);
       await systemClock.sleep(5000, either);
+    }
+  }
+
+  async #readLogs(members: PodMembers, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await systemClock.sleep(LOGS_MS, signal);
+      members.readLogs();
     }
   }
 

@@ -74,6 +74,11 @@ interface Ran {
 const LIFE = `SELECT @@server_uuid AS uuid, UNIX_TIMESTAMP(NOW(6)) * 1000 AS ms,
   (SELECT THREAD_OS_ID FROM performance_schema.threads WHERE NAME = 'thread/sql/main') AS pid`;
 
+/** mysqld waits or refuses where its volume is full, and its log says so; nobody else in the Pod could tell. */
+const FULL = `SELECT DATE_FORMAT(LOGGED, '%H:%i:%s') AS at, DATA AS said FROM performance_schema.error_log
+  WHERE LOGGED > NOW(6) - INTERVAL 11 MINUTE AND (DATA LIKE '%No space left on device%' OR DATA LIKE '%Disk is full%')
+  ORDER BY LOGGED DESC LIMIT 1`;
+
 /** An order reaches a Pod within a second or two; a node that is away carries it out when it is back. */
 const ORDER_MS = 10_000;
 /** A new data directory is made in seconds; a Pod that comes anew may have to be scheduled, its image pulled. */
@@ -95,6 +100,9 @@ export class PodMembers implements MemberHosts {
   readonly #targets = new Map<number, { readonly address: EndpointAddress; readonly seenMs: number }>();
   readonly #bootIds = new Map<string, string>();
   readonly #sessions = new Map<number, Map<Session, Connected>>();
+  /** What a member's own log says of a full volume. */
+  readonly #full = new Map<number, string>();
+  readonly #reading = new Set<number>();
   readonly #listeners = new Set<() => void>();
   readonly #unsubscribe: (() => void)[];
   /** How many Pods the StatefulSet asks for; null before that is known. */
@@ -202,6 +210,27 @@ export class PodMembers implements MemberHosts {
       this.#changed();
     }
     return session;
+  }
+
+  /** Looks into the logs of those that are connected; whatever has to wait there first is not disturbed. */
+  readLogs(): void {
+    for (const ordinal of this.#ordinals()) {
+      const [session] = this.#sessions.get(ordinal)?.keys() ?? [];
+      if (session === undefined || this.#reading.has(ordinal)) continue;
+      this.#reading.add(ordinal);
+      void this.#readLog(ordinal, session).finally(() => this.#reading.delete(ordinal));
+    }
+  }
+
+  async #readLog(ordinal: number, session: Session): Promise<void> {
+    try {
+      // A query that is given up would end its session.
+      const [row] = await session.query(FULL, [], new AbortController().signal);
+      if (row === undefined) this.#full.delete(ordinal);
+      else this.#full.set(ordinal, `its log said at ${String(row['at'])} UTC: ${String(row['said'])}`.slice(0, 400));
+    } catch {
+      // It broke: the next session is asked.
+    }
   }
 
   /** Members whose Pods were made when something else was asked for. */
@@ -343,7 +372,7 @@ export class PodMembers implements MemberHosts {
       aside: this.#aside(ordinal),
       disk: null,
       room: false,
-      trouble: troubleOf(pod, this.#claim(ordinal)),
+      trouble: troubleOf(pod, this.#claim(ordinal)) ?? this.#full.get(ordinal) ?? null,
       host: here ? hostOf(this.#options.cluster(), ordinal) : '',
       port: here ? MYSQL_PORT : 0,
     };
