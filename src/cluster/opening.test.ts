@@ -19,6 +19,7 @@ import {
   view,
   type ServerOver,
 } from './view-fixture.ts';
+import type { MemberView } from './view.ts';
 
 const before = { clusterId: CLUSTER, epoch: EPOCH - 1, term: 1 };
 const floor = rows('0:1-100').toString();
@@ -39,6 +40,7 @@ describe('opening prepares first', () => {
       { source: { unlocked: [1, 2, 3] } },
       { replica: { receiver: 'off' } },
       { access: 'ajar' },
+      { offline: true },
     ];
     for (const over of not) {
       const decision = decide(view([prepared(0, { epochRow: before, ...over })], { record: { floor } }));
@@ -48,6 +50,14 @@ describe('opening prepares first', () => {
         JSON.stringify(over),
       );
     }
+  });
+
+  it('anew, if a commit that somebody wrote there keeps it from being closed again', () => {
+    const over = { offline: true, source: { waiting: 1 } };
+    const failure = { act: 'prepare', error: 'Lock wait timeout exceeded', atMs: 0 };
+    const did = (host: Partial<MemberView>): string[] =>
+      acts(decide(view([prepared(0, over, host)]))).filter((one) => one.endsWith(' 0'));
+    assert.deepEqual([did({ failure }), did({})], [['kill 0'], ['prepare 0']]);
   });
 
   it('only when it has applied all that it received', () => {

@@ -38,6 +38,7 @@ export function openPrimary(plan: Plan, primary: Answering): void {
 export function isPrepared(plan: Plan, { server }: Answering): boolean {
   const { record } = plan;
   const { source } = server;
+  if (server.offline) return false;
   const unlocked = [...new Set(record.ackers.map((acker) => acker.ordinal))].sort((a, b) => a - b);
   const waits =
     record.required === 0 ? !source.enabled : source.enabled && source.active && source.required === record.required;
@@ -48,6 +49,12 @@ function prepare(plan: Plan, { member, server }: Answering): void {
   if (hasUnapplied(server)) {
     if (server.replica?.applier === 'off') plan.act(member, { kind: 'apply' }, 'all that it received comes first');
     plan.reason = `member ${member.ordinal} applies what it received`;
+    return;
+  }
+  // Somebody wrote there in spite of everything: it can't be closed behind that, and shows it once it is back.
+  if (server.source.waiting > 0 && member.failure?.act === 'prepare' && member.process.kind === 'running') {
+    const why = 'a commit waits there, and keeps it from being prepared';
+    plan.act(member, { kind: 'kill', process: member.process.id }, why);
     return;
   }
   const unlocked = [...new Set(plan.record.ackers.map((acker) => acker.ordinal))];

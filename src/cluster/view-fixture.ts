@@ -64,6 +64,7 @@ function server(ordinal: number, executed: string, over: ServerOver): ServerView
     executed: rows(executed),
     purged: GtidSet.EMPTY,
     access: 'closed',
+    offline: false,
     epochRow: { clusterId: CLUSTER, epoch: EPOCH, term: 1 },
     clone: null,
     lagSeconds: 0,

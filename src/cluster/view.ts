@@ -114,6 +114,8 @@ export interface ServerView {
   readonly purged: GtidSet;
   /** closed: read_only and super_read_only both read 1; open: both 0; ajar: in between, or a SET that is pending. */
   readonly access: 'closed' | 'ajar' | 'open';
+  /** Nobody but the controller may log in, replicas neither: while it is prepared, or where that was broken off. */
+  readonly offline: boolean;
   readonly source: SourceView;
   /** Null if no replication is configured. */
   readonly replica: ReplicaView | null;

@@ -10,6 +10,7 @@ export interface ServerObservation {
   readonly executed: GtidSet;
   readonly purged: GtidSet;
   readonly access: 'closed' | 'ajar' | 'open';
+  readonly offline: boolean;
   readonly source: {
     readonly enabled: boolean;
     readonly active: boolean;
@@ -49,7 +50,7 @@ const observation = (epoch: string): string => `SELECT JSON_OBJECT(
   'uuid', @@server_uuid, 'version', @@version,
   'locked', IFNULL(IS_USED_LOCK('${LOCK}') = ?, 0),
   'executed', @@global.gtid_executed, 'purged', @@global.gtid_purged,
-  'readOnly', @@global.super_read_only, 'anyReadOnly', @@global.read_only,
+  'readOnly', @@global.super_read_only, 'anyReadOnly', @@global.read_only, 'offline', @@global.offline_mode,
   'enabled', @@global.rpl_semi_sync_source_enabled, 'required', @@global.rpl_semi_sync_source_wait_for_replica_count,
   'status', (SELECT JSON_OBJECTAGG(variable_name, variable_value) FROM performance_schema.global_status
      WHERE variable_name IN ('Rpl_semi_sync_source_status', 'Rpl_semi_sync_source_wait_sessions', 'Rpl_semi_sync_replica_status')),
@@ -105,6 +106,7 @@ interface Seen {
   purged: string;
   readOnly: number;
   anyReadOnly: number;
+  offline: number;
   enabled: number;
   required: number;
   status: Record<string, string>;
@@ -150,6 +152,7 @@ export async function observe(session: Session, holder: number, signal: AbortSig
     purged: GtidSet.parse(seen.purged),
     // A pending SET reads super_read_only 1 and read_only 0: it holds when both read 1.
     access: seen.readOnly !== seen.anyReadOnly ? 'ajar' : seen.readOnly === 1 ? 'closed' : 'open',
+    offline: seen.offline === 1,
     source: {
       enabled: seen.enabled === 1,
       active: seen.status['Rpl_semi_sync_source_status'] === 'ON',

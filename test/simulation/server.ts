@@ -91,6 +91,8 @@ export class Server {
   /** For the controller's statements: how often one fails, and how often its answer gets lost. */
   trouble: { readonly fails: number; readonly lost: number } | null = null;
   cloning: { readonly bytesTotal: number; bytesDone: number; readonly fail: () => void } | null = null;
+  /** Under way, in sessions that nothing else is known of. */
+  errantWrites = 0;
   /** Set by CLONE: ends the process, for its supervisor to start it again. */
   onExit: () => void = () => undefined;
   readonly #waiters = new Map<number, () => void>();
@@ -274,7 +276,11 @@ export class Server {
   /** Somebody with too many privileges writes on a member that is read-only. */
   writeErrant(): void {
     const transaction = this.#written({ kind: 'account' });
-    this.#append(transaction, () => this.world.trace(`member ${this.ordinal} has an errant ${nameOf(transaction)}`));
+    this.errantWrites++;
+    this.#append(transaction, () => {
+      this.errantWrites--;
+      this.world.trace(`member ${this.ordinal} has an errant ${nameOf(transaction)}`);
+    });
   }
 
   #written(content: Content): Transaction {

@@ -416,6 +416,7 @@ function observed({ server }: ServerSession, holder: number): unknown {
     purged: data.purged.toString(),
     readOnly: bit(server.superReadOnly),
     anyReadOnly: bit(server.readOnly),
+    offline: bit(server.offline),
     enabled: bit(source.enabled),
     required: source.required,
     status: {
@@ -425,7 +426,9 @@ function observed({ server }: ServerSession, holder: number): unknown {
       Rpl_semi_sync_replica_status: receiver.acking ? 'ON' : 'OFF',
     },
     applierWaits: bit(
-      server.waiting > 0 && [...server.sessions.values()].every((one) => one.committingSinceMs === null),
+      server.waiting > 0 &&
+        server.errantWrites === 0 &&
+        [...server.sessions.values()].every((one) => one.committingSinceMs === null),
     ),
     waitsForRoom: server.waitsForRoom,
     unlocked: [...data.unlocked].map((ordinal) => `baton_replica_${ordinal}`),

@@ -8,7 +8,7 @@ import { setRequired } from './required.ts';
 /**
  * Account statements are refused under super_read_only, so for a moment read_only alone holds, with offline_mode to
  * keep everybody out who could write in spite of it. Whatever fails leaves the member closed, at worst offline too,
- * and the next attempt goes through all of it again.
+ * which is seen, and the next attempt goes through all of it again.
  */
 export async function prepare(
   session: Session,
