@@ -224,6 +224,10 @@ class Stage {
     for (const member of members) this.#members.set(member.ordinal, member);
   }
 
+  forget(ordinal: number): void {
+    this.#members.delete(ordinal);
+  }
+
   change(): void {
     for (const listener of this.#changed) listener();
   }
@@ -586,6 +590,14 @@ describe('an act', () => {
     assert.equal(late.decision.record, null);
     await one.clock.advance(100);
     assert.equal(one.store.record?.epoch, 3);
+  });
+
+  it('leaves nothing of a member that the platform does not know any more: it may be asked for again at any time', async (t) => {
+    const one = await sealing(t);
+    one.forget(1);
+    one.act('seal', 1).done();
+    await one.clock.advance(100);
+    assert.deepEqual([one.member(1).contact.kind, one.member(1).busy], ['unseen', 'start']);
   });
 
   it('that fails is not begun again at once, and its member shows why', async (t) => {

@@ -251,7 +251,9 @@ export class Loop {
 
   /** `asked`: what was known of it when it was asked. What a process said that is over by now, it says no more. */
   #member(host: HostView, asked: HostView): MemberView {
-    const said = this.#contacts.get(host.ordinal) ?? { kind: 'unseen' };
+    // One that is there no more, its data neither perhaps, is not asked: what it said last is of another life.
+    const heard = host.process.kind === 'absent' ? undefined : this.#contacts.get(host.ordinal);
+    const said: Contact = heard ?? { kind: 'unseen' };
     const over = said.kind === 'answers' && asked.process.kind === 'running' && !runsAs(host.process, asked.process.id);
     const contact: Contact = over
       ? { kind: 'unreachable', error: 'its process ended', closedPort: false, sinceMs: this.#options.clock.nowMs() }
