@@ -127,7 +127,7 @@ export class Checks {
     if (!waits || this.#stuck.at !== at) this.#stuck = { at, sinceMs: nowMs };
     const about = state === 'healthy' || state === 'degraded' ? 'writable' : record === null ? '' : 'not writable';
     if (this.#about.state !== about) this.#about = { state: about, sinceMs: nowMs };
-    if (record?.primary == null || shelf.tampered || lasting > 0 || this.#excused(record)) return;
+    if (record?.primary == null || shelf.tampered || lasting > 0 || this.#excused(record, ['errant'])) return;
     if (primary !== null && this.#waitsForRoom(primary, record)) return;
     const calmMs = nowMs - Math.max(disturbedMs, this.#cloneMs());
     const up = ({ server, data }: Member): boolean => server?.listening === true && data?.full === false;
@@ -258,7 +258,9 @@ export class Checks {
     }
     const hears = members.filter(({ ordinal: other, contact: seen, busy }) => {
       const replica = this.#world.member(other).server;
-      return seen.kind === 'answers' && busy === null && (replica?.receiver.hearsForMs(server) ?? 0) >= STEADY_MS;
+      // What waits for room hears nothing, whatever it shows.
+      if (seen.kind !== 'answers' || busy !== null || replica === null || replica.waitsForRoom > 0) return false;
+      return replica.receiver.hearsForMs(server) >= STEADY_MS;
     });
     const ackers = record.ackers.filter((acker) => hears.some((one) => one.ordinal === acker.ordinal));
     // One that can have nothing acknowledged is no primary, whoever hears it.
@@ -461,10 +463,14 @@ export class Checks {
     return record.required > 0 && surviving >= Math.max(1, record.ackers.length - record.required + 1);
   }
 
-  /** Adaptive: where fewer are attached than k, a brain that has just seen that may be about to record it. */
+  /**
+   * Adaptive: where fewer are attached than k, a brain that has just seen that may be about to record it. One that has stood
+   * still for longer looks again first.
+   */
   #mayBeLowered({ primary, ackers, required }: ClusterRecord): boolean {
     const server = primary === null ? null : this.#world.member(primary.ordinal).server;
-    if (server === null || this.#world.livingBrains.length === 0) return ackers.length < required;
+    const about = this.#world.livingBrains.some(({ process }) => process.frozenMs < STEADY_MS);
+    if (server === null || !about) return ackers.length < required;
     const attached = ackers.filter(
       (acker) =>
         this.#dataOf(acker) !== null && this.#world.member(acker.ordinal).server?.receiver.hears(server) === true,
@@ -523,12 +529,12 @@ export class Checks {
   }
 
   /** In a quorum of two, k is fixed and S can't shrink: an acker with rows of its own, or one that can't apply, is for people. */
-  #excused({ mode, ackers, required }: ClusterRecord): boolean {
+  #excused({ mode, ackers, required }: ClusterRecord, states = ['errant', 'broken']): boolean {
     // Nor can a brain that took over tell a primary that hangs behind an account statement from one that it is cut off from.
     const server = this.#world.primary?.server;
     const hangs = server?.holdsAcl === true && server.source.enabled && server.source.required > required;
     if (hangs && this.#loweredBy?.alive !== true) return true;
-    const unfit = this.#world.decision?.members.some(({ state }) => state === 'errant' || state === 'broken') === true;
+    const unfit = this.#world.decision?.members.some(({ state }) => states.includes(state)) === true;
     return unfit && mode === 'quorum' && this.#world.wanted.replicas === 2 && ackers.length <= required;
   }
 

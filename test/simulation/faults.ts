@@ -30,6 +30,8 @@ export type Fault =
   | { readonly kind: 'slow-disk'; readonly target: Target; readonly syncMs: number; readonly ms: number }
   | { readonly kind: 'full-disk'; readonly target: Target; readonly ms: number }
   | { readonly kind: 'slow-commits'; readonly target: Target; readonly commitMs: number; readonly ms: number }
+  /** What a member answers to brains takes its time. */
+  | { readonly kind: 'slow-answers'; readonly target: Target; readonly extraMs: number; readonly ms: number }
   | { readonly kind: 'slow-logins'; readonly target: Target; readonly loginMs: number; readonly ms: number }
   | { readonly kind: 'slow-applier'; readonly target: Target; readonly applyMs: number; readonly ms: number }
   /** Without an end: what stops it is in its data, until that is made anew. */
@@ -124,6 +126,7 @@ const WEIGHTS: Readonly<Record<Fault['kind'], number>> = {
   'slow-applier': 2,
   'slow-commits': 2,
   'slow-logins': 2,
+  'slow-answers': 1,
   'broken-applier': 2,
   'brain-dies': 8,
   'brain-pauses': 4,
@@ -247,6 +250,9 @@ function plot(random: Random, members: number): Planned[] {
       outage: 0.7,
       requests: 1,
       roomless: 1,
+      'page-cache': 0.7,
+      'in-vain': members === 2 ? 2 : 0.1,
+      unfit: members === 2 ? 2 : 0.2,
     })
   ) {
     case 'strike':
@@ -358,6 +364,8 @@ function plot(random: Random, members: number): Planned[] {
       break;
     case 'slept':
       // The brain stands still in the middle of something, and goes on with what it saw before.
+      if (random.chance(0.5))
+        then({ kind: 'slow-answers', target: a, extraMs: random.between(50, 150), ms: random.between(3000, 9000) });
       then(
         random.pick<Fault>([
           { kind: 'switchover', to: null },
@@ -370,7 +378,7 @@ function plot(random: Random, members: number): Planned[] {
         { kind: 'brain-pauses', ms: random.between(2500, 9000), another: false },
         random.pick(['record switchover', 'record failover', 'record member', 'act turn', 'act prepare', 'done seal']),
       );
-      atMs += random.between(300, 2000);
+      atMs += random.between(300, 2500);
       then(random.chance(0.6) ? { kind: 'lose-disk', target: 'primary' } : hit('primary'));
       if (random.chance(0.5)) then({ kind: 'cut', from: 'primary', to: a, oneWay: false, ms: ms() });
       break;
@@ -502,6 +510,14 @@ function plot(random: Random, members: number): Planned[] {
       const full = random.chance(0.3) ? (['primary', a, b] as const) : [random.pick<Target>(['primary', a, b])];
       for (const target of full) then({ kind: 'full-disk', target, ms: fullMs });
       if (random.chance(0.2)) then({ kind: 'account-statement' });
+      if (random.chance(0.25)) {
+        // A brain dies while it seals one whose receiver waits for room.
+        atMs += random.between(300, 900);
+        then({ kind: 'brain-dies', ms: random.between(10, 1000) }, 'act seal');
+        then({ kind: 'lose-disk', target: 'primary' });
+        atMs += random.between(10_000, 40_000);
+        break;
+      }
       atMs += random.chance(0.5) ? random.between(100, 4000) : Math.max(0, fullMs - random.between(0, 1500));
       if (random.chance(0.5)) then(hit(random.pick<Target>(['primary', a, b])), moment());
       if (random.chance(0.3)) then({ kind: 'switchover', to: random.pick<Target | null>([a, b, null]) });
@@ -509,6 +525,41 @@ function plot(random: Random, members: number): Planned[] {
       if (random.chance(0.5)) atMs += random.between(5000, 25_000);
       break;
     }
+    case 'page-cache':
+      // One that was the primary for a while follows again, and nobody tells it anything before its machine loses its power.
+      then({ kind: 'switchover', to: a });
+      atMs += random.between(1500, 4000);
+      then({ kind: 'switchover', to: null });
+      then({ kind: 'brain-dies', ms: random.between(3000, 9000) }, random.pick(['act write-epoch', 'done follow']));
+      then({ kind: 'cut', from: 'primary', to: a, oneWay: false, ms: random.between(3000, 9000) }, 'act write-epoch');
+      then({ kind: 'slow-applier', target: b, applyMs: random.between(1000, 4000), ms: ms() }, 'act write-epoch');
+      atMs += random.between(800, 2000);
+      then({ kind: 'power-loss', target: b, ms: random.between(50, 2000), kept: 0 });
+      then({ kind: 'lose-disk', target: 'primary' });
+      break;
+    case 'in-vain':
+      // Fewer are to be waited for than an account statement does that waits already: nobody can tell the primary.
+      then({ kind: 'cut-acks', ms: random.between(500, 2000) });
+      then({ kind: 'account-statement' });
+      atMs += random.between(50, 400);
+      then({ kind: 'reset-all' });
+      then({ kind: 'lose-disk', target: a });
+      then({ kind: 'down', target: a, ms: random.between(9000, 15_000) });
+      atMs += random.between(25_000, 35_000);
+      break;
+    case 'unfit':
+      // An acker that applies nothing is all there is, and the primary's newest row, which nobody else has.
+      then({ kind: 'broken-applier', target: a, ms: random.chance(0.6) ? null : random.between(9000, 25_000) });
+      atMs += random.between(500, 2500);
+      then({ kind: 'cut', from: 'primary', to: a, oneWay: false, ms: random.between(1500, 4000) });
+      atMs += random.between(200, 900);
+      then(
+        random.chance(0.5)
+          ? { kind: 'kill', target: 'primary' }
+          : { kind: 'down', target: 'primary', ms: random.between(500, 3000) },
+      );
+      atMs += random.chance(0.6) ? random.between(25_000, 30_000) : random.between(500, 3000);
+      break;
     case 'forgetful':
       // The record is lost while somebody who led is away.
       then({ kind: 'down', target: 'primary', ms: random.between(1000, 4000) });
@@ -553,6 +604,8 @@ function draw(random: Random, members: number): Fault {
       return { kind, target: target(), syncMs: random.between(5, 300), ms };
     case 'slow-commits':
       return { kind, target: target(), commitMs: random.between(1, 500), ms };
+    case 'slow-answers':
+      return { kind, target: target(), extraMs: random.between(20, 300), ms };
     case 'slow-logins':
       return { kind, target: target(), loginMs: random.between(5, 300), ms };
     case 'slow-applier':
@@ -755,6 +808,14 @@ export class Injector {
         server.commitMs = fault.commitMs;
         return this.#lasting(fault.ms, () => (server.commitMs = 0));
       }
+      case 'slow-answers': {
+        const { ordinal } = this.#member(fault.target);
+        const slow = (extraMs: number): void => {
+          for (const place of this.#brainPlaces()) network.slow(ordinal, place, extraMs);
+        };
+        slow(fault.extraMs);
+        return this.#lasting(fault.ms, () => slow(0));
+      }
       case 'slow-logins': {
         const { server } = this.#member(fault.target);
         if (server === null) return;
@@ -950,8 +1011,10 @@ export class Injector {
       (member) =>
         member !== this.#world.primary && (member.server?.readOnly === false || member.server?.process.frozen === true),
     );
+    // So is one that can't apply what it alone has, or lets nobody see what it has.
+    const unable = members.some(({ data, server }) => data?.applierFault === true || server?.holdsAcl === true);
     const begun = this.#world.primary?.data?.epoch?.epoch === shelf.record.epoch;
-    if (stray || !begun) return this.#world.trace('not carried out: it is not clear who leads');
+    if (stray || unable || !begun) return this.#world.trace('not carried out: it is not clear who leads');
     const rows = members.map(({ data }) => (data === null ? new Gtids() : rowsIn(data)));
     // Else it is for people to say which is right.
     if (!rows.some((all) => rows.every((some) => all.contains(some))))

@@ -26,7 +26,7 @@ export class Process {
   readonly machine: Machine;
   readonly #time: VirtualTime;
   alive = true;
-  #frozen = false;
+  #frozenAtMs: number | null = null;
   #inbox: (() => void)[] = [];
   readonly connections = new Set<Connection>();
 
@@ -40,12 +40,16 @@ export class Process {
   }
 
   get frozen(): boolean {
-    return this.#frozen;
+    return this.#frozenAtMs !== null;
+  }
+
+  get frozenMs(): number {
+    return this.#frozenAtMs === null ? 0 : this.#time.nowMs - this.#frozenAtMs;
   }
 
   do(run: () => void): void {
     if (!this.alive) return;
-    if (this.#frozen) this.#inbox.push(run);
+    if (this.frozen) this.#inbox.push(run);
     else run();
   }
 
@@ -54,11 +58,11 @@ export class Process {
   }
 
   freeze(): void {
-    this.#frozen = true;
+    this.#frozenAtMs ??= this.#time.nowMs;
   }
 
   thaw(): void {
-    this.#frozen = false;
+    this.#frozenAtMs = null;
     const inbox = this.#inbox;
     this.#inbox = [];
     // One after the other, at the same moment: it may be frozen again, or die, in between.
