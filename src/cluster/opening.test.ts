@@ -170,6 +170,13 @@ describe('a primary that restarted', () => {
     assert.ok(act(decide(view([answering(0), sealed(1), sealed(2), silent(3)], two)), 'prepare', 0));
   });
 
+  it('does not give way to members that can’t write to their disks', () => {
+    const full = (ordinal: number): MemberView => sealed(ordinal, '0:1-100', {}, { disk: 'no space left' });
+    const none = { record: { ackers: [] } };
+    assert.equal(decide(view([answering(0), sealed(1), sealed(2)], none)).record?.next.epoch, EPOCH + 1);
+    assert.equal(act(decide(view([answering(0), full(1), full(2)], none)), 'prepare', 0)?.kind, 'prepare');
+  });
+
   it('is not given up for members without its floor', () => {
     const decision = decide(view([answering(0), empty(1), empty(2)], { record: { ackers: [] } }));
     assert.notEqual(decision.record?.next.epoch, EPOCH + 1);

@@ -135,6 +135,7 @@ function wiser(plan: Plan, { member, server }: Answering): boolean {
   // One to take over, and enough to acknowledge to it: else the next one would be no better off.
   const others = plan
     .answering()
-    .filter((one) => one.member.ordinal !== member.ordinal && rowsOf(one.server).contains(floor));
+    .filter((one) => one.member.ordinal !== member.ordinal && rowsOf(one.server).contains(floor))
+    .filter((one) => one.member.disk === null);
   return canSeal && ackers.length < record.required && others.length > record.required;
 }
