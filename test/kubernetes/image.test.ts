@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { installObjects } from '../../src/kubernetes/install.ts';
 import { assemble, lastStage } from './lab/image.ts';
+
+const ROOT = join(import.meta.dirname, '..', '..');
+const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
 
 test('the image is Node, the bundle and nothing else; what is in it runs', () => {
   const rootfs = mkdtempSync(join(tmpdir(), 'baton-rootfs-'));
@@ -35,7 +38,7 @@ test('the image is Node, the bundle and nothing else; what is in it runs', () =>
 });
 
 test('the image runs as the user that the install names', () => {
-  const { config } = lastStage(readFileSync(new URL('../../Dockerfile', import.meta.url), 'utf8'));
+  const { config } = lastStage(read('Dockerfile'));
   const deployment = installObjects({ image: 'x' }).find(({ kind }) => kind === 'Deployment');
   const text = JSON.stringify(deployment);
   const [user, group] = String(config['User']).split(':');
@@ -44,4 +47,44 @@ test('the image runs as the user that the install names', () => {
 
 test('an instruction that the lab would not follow is refused', () => {
   assert.throws(() => lastStage('FROM a AS build\nRUN x\nFROM b\nRUN apt-get update'), /found RUN/);
+});
+
+/** What an image of Docker's is built from: the files that .dockerignore leaves, those of them that the first stage copies. */
+function copyAsTheBuildStage(directory: string): void {
+  const [all, ...kept] = read('.dockerignore').trim().split('\n');
+  assert.equal(all, '*');
+  const context = join(directory, 'context');
+  for (const line of kept) {
+    assert.match(line, /^!/);
+    const path = line.slice(1);
+    mkdirSync(dirname(join(context, path)), { recursive: true });
+    cpSync(join(ROOT, path), join(context, path), { recursive: true });
+  }
+  const lines = read('Dockerfile').split('\n');
+  for (const line of lines.slice(
+    0,
+    lines.findLastIndex((one) => one.startsWith('FROM ')),
+  )) {
+    const [word, ...operands] = line.split(' ');
+    if (word !== 'COPY') continue;
+    const to = operands.pop() ?? '';
+    for (const from of operands) {
+      const target = to.endsWith('/') ? join(to, from) : to;
+      cpSync(join(context, from), join(directory, 'src', target), { recursive: true });
+    }
+  }
+}
+
+test('what the Dockerfile copies for its build is all that the build needs', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'baton-build-'));
+  try {
+    copyAsTheBuildStage(directory);
+    // For what its `npm install` installs: the same lock.
+    symlinkSync(join(ROOT, 'node_modules'), join(directory, 'src', 'node_modules'));
+    execFileSync(process.execPath, ['scripts/build.mjs'], { cwd: join(directory, 'src') });
+    const said = execFileSync(process.execPath, [join(directory, 'src', 'dist', 'baton.js'), 'install']);
+    assert.equal(said.toString(), read('install.yaml'));
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 });
