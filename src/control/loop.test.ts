@@ -346,6 +346,17 @@ describe('a record is written', () => {
     assert.equal(one.journal.findLast(({ kind }) => kind === 'record')?.text.includes('epoch 3, primary 1'), true);
   });
 
+  it('before it is looked again, where that took so long that what was seen is long past', async (t) => {
+    const one = await stage(t);
+    one.show(gone(0), sealed(1), sealed(2));
+    one.store.before = () => (one.clock.now += 9000);
+    one.change();
+    await drained();
+    const at = one.views.findIndex(({ decision }) => decision.record !== null);
+    const [wrote, next] = [one.views[at]?.view.nowMs ?? 0, one.views[at + 1]?.view.nowMs ?? 0];
+    assert.ok(next - wrote >= 9000, `${wrote}, then ${next}`);
+  });
+
   it('late-swap: one without an answer is read again under a new term, so that it lands no more', async (t) => {
     const one = await failover(t, ['written late, without an answer']);
     await one.clock.advance(0);

@@ -169,6 +169,8 @@ export class Loop {
     let view = await this.#fresh();
     // What was seen holds for the new record as well: what follows from it need not be seen again first.
     for (let writes = 0; writes < WRITES_PER_LOOK && (await this.#step(view, signal)) === 'recorded'; writes++) {
+      // Unless the process stood still while it wrote, or the store took that long.
+      if (this.#options.clock.nowMs() - view.nowMs > STALE_MS) return;
       view = { ...view, record: this.#record(), barrier: this.#barrier };
     }
   }
