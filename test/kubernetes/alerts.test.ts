@@ -113,7 +113,7 @@ interface Story {
 }
 
 const healthy = view();
-const deaf = { connected: [], waiting: 3 };
+const deaf = { connected: [], waiting: 1 };
 /** `seen` from minute 5 on. */
 const since5 =
   (seen: Sight, untilMinute = Infinity) =>
@@ -135,7 +135,10 @@ const creating = view([absent(0), absent(1), absent(2)], {
   record: { epoch: 0, primary: null, ackers: [], required: 0, floor: '' },
 });
 const alone = { source: { enabled: false, active: false, required: 0, unlocked: [], connected: [] } };
-const unacknowledged = { record: { mode: 'adaptive', required: 0, ackers: [] }, wanted: { mode: 'adaptive' } } as const;
+const unacknowledged = {
+  record: { mode: 'adaptive', required: 0, ackers: [] },
+  wanted: { mode: 'adaptive', replicas: 2 },
+} as const;
 
 const STORIES: readonly Story[] = [
   { what: 'a healthy cluster, two operators', sight: () => healthy, fire: { 1: {}, 30: {}, 90: {} } },
@@ -173,7 +176,7 @@ const STORIES: readonly Story[] = [
   { what: 'a member that was away', sight: since5(degraded, 19), fire: { 19.75: {}, 20: {}, 40: {} } },
   {
     what: 'no replica acknowledges',
-    sight: since5(view([primary(0, alone), gone(1), gone(2)], unacknowledged)),
+    sight: since5(view([primary(0, alone), gone(1), absent(2)], unacknowledged)),
     fire: {
       19.75: {},
       20: { BatonAcknowledgedByNobody: CLUSTER, BatonClusterDegraded: state('degraded') },
