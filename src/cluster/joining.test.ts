@@ -389,6 +389,12 @@ describe('a member that the resource no longer asks for', () => {
     assert.deepEqual(of([primary(0, { source: { unlocked: [1], connected: [1, 2] } })], 2, two), []);
   });
 
+  it('is not told to follow if its data is another than S names: it would acknowledge, and not be one of S', () => {
+    const other = answering(2, '', { serverUuid: 'of another disk', epochRow: null });
+    assert.deepEqual(of([other], 2, { wanted: { replicas: 2 } }), []);
+    assert.deepEqual(of([answering(2)], 2, { wanted: { replicas: 2 } }), ['follow 2']);
+  });
+
   it('is then stopped orderly; what it holds is disposable only if nothing of it is missing here', () => {
     const how = (one: MemberView): unknown => {
       const retire = act(decide(view([for1(), one], two)), 'retire', 2);

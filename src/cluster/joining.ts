@@ -396,7 +396,8 @@ function leave(plan: Plan, one: Answering, primary: Answering): void {
   plan.soon();
   if (server.access !== 'closed') return demote(plan, one);
   // Until it is out of S it follows like any other: writes may need it, and the barrier by which others leave.
-  if (mayAck && errantRows(server, primary.server).isEmpty) return follow(plan, one, primary);
+  // Not so other data under its ordinal, which came too late to be one of S.
+  if (mayAcknowledge(plan, one) && errantRows(server, primary.server).isEmpty) return follow(plan, one, primary);
   if (server.source.enabled) return demote(plan, one);
   if (mayAck || connected) return;
   // A clone that loses its donor looks for it for minutes.
