@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
 import { createConnection, type RowDataPacket } from 'mysql2/promise';
 import { Writer, verify } from './ledger.ts';
 import { makeImage, operatorImage } from './lab/image.ts';
@@ -189,6 +190,8 @@ async function useAs(scene: Scene, baton: Baton, asAdmin: Baton): Promise<void> 
   assert.match(await succeeded(baton('restart', '2')), /restarted member 2/);
   assert.notEqual(await scene.kubectl(['get', 'pod', 'mysql-2', '-o', 'jsonpath={.metadata.uid}']), before);
   for (const fault of ['--kill', '--freeze']) {
+    // The status is half a second old at most: it may still show what was before the restart.
+    await wait(1000);
     await scene.healthy();
     // Whether it is fast enough depends on the machine, and is measured elsewhere.
     const { out, err } = await asAdmin('drill', fault, '--yes');
