@@ -7,9 +7,11 @@ import {
   act,
   acts,
   answering,
+  CLUSTER,
   decideAll,
   decideLast,
   empty,
+  EPOCH,
   LATER_MS,
   lasting,
   nextAckers,
@@ -96,6 +98,13 @@ describe('a member enters S', () => {
 
 describe('an acker leaves S', () => {
   const gone2 = (source: ServerOver['source'] = {}) => view([primary(0, { source }), gone(2)]);
+
+  it('one that the resource asks for no more, once the epoch is open: MySQL would hear the others a second late', () => {
+    const two = { wanted: { replicas: 2 } };
+    const opening = primary(0, { epochRow: { clusterId: CLUSTER, epoch: EPOCH - 1, term: 1 } });
+    assert.deepEqual(acts(decide(view([opening], two))), ['write-epoch 0']);
+    assert.deepEqual(act(decide(view([], two)), 'lock-out', 0)?.ordinals, [2]);
+  });
 
   it('when it has been away for the detection time', () => {
     const [first, later] = decideAll(lasting(gone2(), 1000));

@@ -234,7 +234,9 @@ function unfit(plan: Plan, acker: Acker, primary: Answering): number {
   const server = heard(member);
   if (server !== null && server.serverUuid !== acker.serverUuid) return 5;
   if (server !== null && !plan.view.wanted.limits.powerLoss && member.bootId !== acker.bootId) return 5;
-  if (!plan.wanted(acker.ordinal)) return 2;
+  // Until the epoch is open it acknowledges like any other: while one is cut off, MySQL hears who attaches a second late.
+  const opened = primary.server.epochRow?.epoch === plan.record.epoch;
+  if (!plan.wanted(acker.ordinal) && opened) return 2;
   if (server !== null && (applierBroken(server) || lacksPurged(server, primary.server))) return 4;
   if (server !== null && !errantRows(server, primary.server).isEmpty) return 4;
   // Where the primary can't write either, it is the disk of all of them.
