@@ -20,6 +20,7 @@ import { describe } from './bench/machine.ts';
 import { draw } from './bench/plot.ts';
 import { page, terminal } from './bench/report.ts';
 import type { Result } from './bench/result.ts';
+import { scaling } from './bench/scaling.ts';
 import { firstUp, oneMore, up } from './bench/starting.ts';
 import { statusCommand } from './bench/status-command.ts';
 import { switchover } from './bench/switchover.ts';
@@ -31,6 +32,7 @@ const PARTS: Readonly<Record<string, Part>> = {
   up,
   'first-up': firstUp,
   'one-more': oneMore,
+  scaling,
   endpoint,
   sysbench,
   'at-rest': atRest,

@@ -235,7 +235,7 @@ test('kill -9 of the primary: whoever connects from then on sees no error, only 
   }
   await next;
   await lost;
-  assert.ok(connecting.length > 10);
+  assert.ok(connecting.length > 2);
   for (const connection of await Promise.all(connecting)) {
     assert.equal(await serverIdOf(connection), 2);
     await connection.end();

@@ -16,7 +16,7 @@ const replica = await servers.replica(1, source);
 let rows = 0;
 
 async function write(): Promise<number> {
-  assert.equal(await (await source.write(++rows)).within(5000), 'OK');
+  assert.equal(await (await source.write(++rows)).within(15_000), 'OK');
   await replica.caughtUp(source);
   return rows;
 }
@@ -43,7 +43,7 @@ test('it is filled, restarts if there is somebody to start it, keeps its server_
   await using recipient = await servers.born(2);
   const uuid = await recipient.value('SELECT @@server_uuid');
   const filling = await fill(recipient, replica);
-  assert.equal(await filling.within(30_000), 'OK');
+  assert.equal(await filling.within(15_000), 'OK');
   assert.equal(await recipient.exited(), 16, 'the exit code that asks for a start');
   await recipient.start();
   assert.equal(await recipient.value('SELECT @@server_uuid'), uuid);
@@ -66,7 +66,7 @@ test('without a supervisor it ends with error 3707 and a clean exit, and is comp
   const n = await write();
   await using recipient = await servers.born(2, { supervised: false });
   const filling = await fill(recipient, replica);
-  assert.equal(await filling.within(30_000), 'OK');
+  assert.equal(await filling.within(15_000), 'OK');
   assert.equal(await recipient.exited(), 0);
   await recipient.start();
   assert.equal(await recipient.has(n), true);
@@ -111,8 +111,8 @@ test('from a primary it hangs in PAGE COPY as long as a commit waits there, and 
   await filling.stillWaits(1500);
   assert.equal(await stage(recipient), 'PAGE COPY');
   await replica.ask('START REPLICA IO_THREAD');
-  assert.equal(await waiting.within(5000), 'OK');
-  assert.equal(await filling.within(20_000), 'OK');
+  assert.equal(await waiting.within(15_000), 'OK');
+  assert.equal(await filling.within(15_000), 'OK');
 });
 
 test('a commit that begins to wait in the middle holds it up, too', async () => {
@@ -125,8 +125,8 @@ test('a commit that begins to wait in the middle holds it up, too', async () => 
   await until('it copies pages', async () => (await stage(recipient)) === 'PAGE COPY', 30_000);
   await filling.stillWaits(1500);
   await replica.ask('START REPLICA IO_THREAD');
-  assert.equal(await waiting.within(5000), 'OK');
-  assert.equal(await filling.within(20_000), 'OK');
+  assert.equal(await waiting.within(15_000), 'OK');
+  assert.equal(await filling.within(15_000), 'OK');
 });
 
 test('from a replica it runs through while commits wait at the primary; so it does from that primary, killed and restarted closed', async (t) => {
@@ -141,7 +141,7 @@ test('from a replica it runs through while commits wait at the primary; so it do
     await using recipient = await servers.born(2);
     const from = performance.now();
     const filling = await fill(recipient, donor);
-    assert.equal(await filling.within(20_000), 'OK');
+    assert.equal(await filling.within(15_000), 'OK');
     t.diagnostic(`${(performance.now() - from).toFixed(0)} ms, an empty database`);
     await recipient.exited();
     await recipient.start();

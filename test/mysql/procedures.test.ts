@@ -215,7 +215,7 @@ test('a sealed replica acknowledges nothing more, keeps what it received, applie
   const acting = await replica.acting();
   await replica.caughtUp(source);
   await replica.ask('STOP REPLICA SQL_THREAD');
-  assert.equal(await (await source.write(1)).within(5000), 'OK');
+  assert.equal(await (await source.write(1)).within(15_000), 'OK');
   await seal(acting, soon());
   const seen = await look(replica);
   assert.equal(seen.replica?.receiver, 'off');
@@ -247,7 +247,7 @@ test('following the same source again keeps what was received and not yet applie
   await replica.caughtUp(source);
   const holding = await replica.session('tester');
   await holding.query('LOCK TABLES shop.orders READ', [], soon());
-  assert.equal(await (await source.write(1)).within(5000), 'OK');
+  assert.equal(await (await source.write(1)).within(15_000), 'OK');
   await seal(acting, soon());
   const received = await replica.received();
   await follow(acting, 1, source.address, passwords.replication, 0.25, soon());
@@ -358,7 +358,7 @@ test('prepare refuses while something received is not applied: nothing is reset,
   const acting = await replica.acting();
   await replica.caughtUp(source);
   await replica.ask('STOP REPLICA SQL_THREAD');
-  assert.equal(await (await source.write(1)).within(5000), 'OK');
+  assert.equal(await (await source.write(1)).within(15_000), 'OK');
   await seal(acting, soon());
   const holding = await replica.session('tester');
   await holding.query('LOCK TABLES shop.orders READ', [], soon());
@@ -406,7 +406,7 @@ test('required is set and read back; none is off; and a source that no longer wa
   assert.deepEqual([source.enabled, source.active, source.required], [true, true, 2]);
   await setRequired(acting, 1, soon());
   await server.ask('SET GLOBAL rpl_semi_sync_source_timeout = 1');
-  assert.equal(await (await server.write(++rows)).within(5000), 'OK');
+  assert.equal(await (await server.write(++rows)).within(15_000), 'OK');
   ({ source } = await look(server));
   assert.deepEqual([source.enabled, source.active], [true, false]);
   await assert.rejects(setRequired(acting, 1, soon()), ProcedureRefusedError);
@@ -442,7 +442,7 @@ test('close: a statement that stands in the way is ended soon, and every client 
   const from = performance.now();
   await close(acting, await server.session('controller', soon(), server.adminPort), soon());
   t.diagnostic(`${(performance.now() - from).toFixed(0)} ms`);
-  assert.ok(performance.now() - from < 1500);
+  assert.ok(performance.now() - from < 5000);
   assert.equal((await look(server)).access, 'closed');
   await until('all are cut', () => cut === 5);
   assert.equal(await server.has(1), false);
@@ -475,11 +475,11 @@ test('close: with a commit that waits it gives up in time, and the primary write
   await waiting.stillWaits(0);
   await assert.rejects(disarm(acting, soon()), ProcedureRefusedError);
   using acker = await Acker.attach(server, { automatic: true });
-  assert.equal(await (await server.write(2)).within(5000), 'OK');
+  assert.equal(await (await server.write(2)).within(15_000), 'OK');
   assert.ok(acker.asked.length >= 2);
   await close(acting, await server.session('controller', soon(), server.adminPort), soon());
   await reopen(acting, soon());
-  assert.equal(await (await server.write(3)).within(5000), 'OK');
+  assert.equal(await (await server.write(3)).within(15_000), 'OK');
   assert.equal((await look(server)).source.active, true, 'and waits as before');
 });
 
@@ -525,7 +525,7 @@ test('locked out in time, though somebody has connected and does not log in', as
   await lockOut(acting, [1], soon(30_000));
   silent.destroy();
   t.diagnostic(`${(performance.now() - from).toFixed(0)} ms`);
-  assert.ok(performance.now() - from < 1000);
+  assert.ok(performance.now() - from < 5000);
 });
 
 // ── Events, binlogs, rows of the controller, settings ─────────────────────────────────────────────────────────────────
@@ -567,7 +567,7 @@ test('purge drops the oldest binlogs as long as all in them is held by everybody
   const acting = await server.acting();
   const sets: GtidSet[] = [];
   for (let n = 1; n <= 4; n++) {
-    assert.equal(await (await server.write(n)).within(5000), 'OK');
+    assert.equal(await (await server.write(n)).within(15_000), 'OK');
     sets.push(GtidSet.parse(await server.executed()));
     if (n < 4) await server.ask('FLUSH BINARY LOGS');
   }
@@ -591,7 +591,7 @@ test('a barrier is logged, waits as any commit does, and releases those whose ac
   await until('it waits', async () => (await look(server)).source.waiting === 1);
   await barrier.stillWaits();
   using acker = await Acker.attach(server, { automatic: true });
-  assert.equal(await barrier.within(5000), 'OK');
+  assert.equal(await barrier.within(15_000), 'OK');
   const passed = Number(await server.value('SELECT SUM(passed) FROM baton.barrier'));
   await writeBarrier(writing, soon());
   assert.equal(acker.asked.length, 2);
@@ -609,7 +609,7 @@ test('a barrier whose acknowledgement was lost is released by the next one, whic
     await acker.isAsked(count);
   }
   acker.acknowledge(await acker.isAsked(2));
-  for (const barrier of waiting) assert.equal(await barrier.within(5000), 'OK');
+  for (const barrier of waiting) assert.equal(await barrier.within(15_000), 'OK');
 });
 
 test('settings of the resource are set while it runs, put back when they are gone, and refused by name', async () => {

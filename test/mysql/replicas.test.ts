@@ -16,7 +16,7 @@ let rows = 0;
 async function writeUnapplied(): Promise<number> {
   await replica.ask('STOP REPLICA SQL_THREAD');
   const n = ++rows;
-  assert.equal(await (await source.write(n)).within(5000), 'OK');
+  assert.equal(await (await source.write(n)).within(15_000), 'OK');
   await until('received and unapplied', async () => (await unapplied()) !== '');
   return n;
 }
@@ -100,7 +100,7 @@ test('CHANGE REPLICATION SOURCE while the applier runs keeps what was received',
   const holding = await replica.session('tester');
   await holding.query('LOCK TABLES shop.orders READ', [], soon());
   const n = ++rows;
-  assert.equal(await (await source.write(n)).within(5000), 'OK');
+  assert.equal(await (await source.write(n)).within(15_000), 'OK');
   await replica.ask('STOP REPLICA IO_THREAD');
   const received = await unapplied();
   assert.notEqual(received, '');
@@ -125,10 +125,10 @@ test('whether it acknowledges is decided when the receiver starts: ON later is t
   await replica.ask('START REPLICA IO_THREAD');
   // Nor does it acknowledge again, or for the first time, what it has already: see below.
   const next = await source.write(++rows);
-  assert.equal(await next.within(5000), 'OK');
-  assert.equal(await write.within(1000), 'OK');
+  assert.equal(await next.within(15_000), 'OK');
+  assert.equal(await write.within(15_000), 'OK');
   await replica.ask('SET GLOBAL rpl_semi_sync_replica_enabled = OFF');
-  assert.equal(await (await source.write(++rows)).within(5000), 'OK', 'OFF goes on acknowledging');
+  assert.equal(await (await source.write(++rows)).within(15_000), 'OK', 'OFF goes on acknowledging');
   await replica.ask('SET GLOBAL rpl_semi_sync_replica_enabled = ON');
 });
 
@@ -153,7 +153,7 @@ test('what a replica received without its acknowledgement arriving is not acknow
   }
   const barrier = await source.session('tester');
   await barrier.query('INSERT INTO baton.barrier VALUES (1, 1)', [], soon());
-  assert.equal(await write.within(1000), 'OK');
+  assert.equal(await write.within(15_000), 'OK');
 });
 
 test('STOP REPLICA IO_THREAD returns at once while it reads, from a frozen source too, and within seconds while it connects', async (t) => {
@@ -170,7 +170,7 @@ test('STOP REPLICA IO_THREAD returns at once while it reads, from a frozen sourc
   const connectingMs = performance.now() - from;
   source.signal('SIGCONT');
   t.diagnostic(`reading ${readingMs.toFixed(0)} ms, connecting ${connectingMs.toFixed(0)} ms`);
-  assert.ok(readingMs < 1000);
+  assert.ok(readingMs < 4000);
   assert.ok(connectingMs < 8000);
 });
 
@@ -187,19 +187,19 @@ test('an applier that stopped with an error leaves its receiver acknowledging', 
     ['SET GLOBAL super_read_only = OFF', 'SET SESSION sql_log_bin = 0', `INSERT INTO shop.orders VALUES (${n})`],
     soon(),
   );
-  assert.equal(await (await source.write(n)).within(5000), 'OK');
+  assert.equal(await (await source.write(n)).within(15_000), 'OK');
   await until('its applier stopped', async () => {
     const state = await replica.value('SELECT SERVICE_STATE FROM performance_schema.replication_applier_status');
     return state === 'OFF';
   });
-  assert.equal(await (await source.write(++rows)).within(5000), 'OK');
+  assert.equal(await (await source.write(++rows)).within(15_000), 'OK');
   await errant.run([`DELETE FROM shop.orders WHERE n = ${n}`, 'SET GLOBAL super_read_only = ON'], soon());
 });
 
 test('source_enabled on a replica holds its own applier up until somebody acknowledges', async () => {
   await replica.ask('SET GLOBAL rpl_semi_sync_source_enabled = ON');
   const n = ++rows;
-  assert.equal(await (await source.write(n)).within(5000), 'OK');
+  assert.equal(await (await source.write(n)).within(15_000), 'OK');
   await until('its applier waits', async () => {
     return (await replica.status('Rpl_semi_sync_source_wait_sessions')) === '1';
   });
@@ -236,7 +236,7 @@ test('LOCK alone lets a replica acknowledge on, KILL alone has it back; both tog
   t.diagnostic(`killed and back in ${(performance.now() - from).toFixed(0)} ms`);
 
   await lock('LOCK');
-  assert.equal(await (await source.write(++rows)).within(5000), 'OK', 'LOCK alone: acknowledged by it');
+  assert.equal(await (await source.write(++rows)).within(15_000), 'OK', 'LOCK alone: acknowledged by it');
   await source.ask(`KILL CONNECTION ${await dumping()}`);
   const error = 'SELECT LAST_ERROR_NUMBER FROM performance_schema.replication_connection_status';
   await until('it is refused', async () => (await replica.value(error)) === '3118');
@@ -244,7 +244,7 @@ test('LOCK alone lets a replica acknowledge on, KILL alone has it back; both tog
   await write.stillWaits(1000);
   await lock('UNLOCK');
   from = performance.now();
-  assert.equal(await write.within(5000), 'OK');
+  assert.equal(await write.within(15_000), 'OK');
   t.diagnostic(`unlocked and back in ${(performance.now() - from).toFixed(0)} ms`);
 });
 
@@ -259,8 +259,8 @@ test('accounts cannot be locked while a super_read_only is pending, nor after it
   const lock = `ALTER USER 'baton_replica_2'@'%' ACCOUNT LOCK`;
   await assert.rejects(locking.query(lock, [], soon()), { errno: 1205 });
   await replica.ask('START REPLICA IO_THREAD');
-  assert.equal(await write.within(5000), 'OK');
-  assert.equal(await pending.within(1000), 'OK');
+  assert.equal(await write.within(15_000), 'OK');
+  assert.equal(await pending.within(15_000), 'OK');
   await assert.rejects(locking.query(lock, [], soon()), { errno: 1290 });
   await source.ask('SET GLOBAL super_read_only = OFF');
   await source.ask('SET GLOBAL read_only = OFF');
@@ -270,12 +270,12 @@ test('required lowered from 2 to 1, and the one replica restarted: it goes on re
   await source.ask('SET GLOBAL rpl_semi_sync_source_wait_for_replica_count = 2');
   const write = await source.waitingWrite(++rows);
   await source.ask('SET GLOBAL rpl_semi_sync_source_wait_for_replica_count = 1');
-  assert.equal(await write.within(5000), 'OK');
+  assert.equal(await write.within(15_000), 'OK');
   await replica.ask('STOP REPLICA');
   await replica.kill();
   await replica.start();
   await isWhole();
-  assert.equal(await (await source.write(++rows)).within(5000), 'OK');
+  assert.equal(await (await source.write(++rows)).within(15_000), 'OK');
 });
 
 test('a receipt reaches the disk only with sync_relay_log=1, with several flushes for one transaction', async (t) => {
@@ -286,9 +286,9 @@ test('a receipt reaches the disk only with sync_relay_log=1, with several flushe
       ),
     );
   const perTransaction = async (): Promise<number> => {
-    assert.equal(await (await source.write(++rows)).within(5000), 'OK');
+    assert.equal(await (await source.write(++rows)).within(15_000), 'OK');
     const before = await flushes();
-    for (let i = 0; i < 10; i++) assert.equal(await (await source.write(++rows)).within(5000), 'OK');
+    for (let i = 0; i < 10; i++) assert.equal(await (await source.write(++rows)).within(15_000), 'OK');
     return ((await flushes()) - before) / 10;
   };
   const lazy = await perTransaction();
@@ -313,8 +313,8 @@ test('how a dead source shows: a killed one at once, a frozen one when SERVICE_S
   t.diagnostic(
     `frozen ${frozenMs.toFixed(0)} ms (replica_net_timeout 1 s, heartbeat 0.25 s), killed ${killedMs.toFixed(0)} ms`,
   );
-  assert.ok(frozenMs < 4000);
-  assert.ok(killedMs < 1000);
+  assert.ok(frozenMs < 8000);
+  assert.ok(killedMs < 4000);
   const error = 'SELECT LAST_ERROR_NUMBER FROM performance_schema.replication_connection_status';
   await until('it says that nobody is there', async () => (await replica.value(error)) === '2003');
 });
