@@ -6,7 +6,7 @@ import { rememberBroken } from './broken.ts';
 import { NO_MEMORY, type Decision, type Memory } from './decision.ts';
 import { create } from './create.ts';
 import { failOver } from './fail-over.ts';
-import { listenAgain, reportUnheard, stillReadable } from './joining.ts';
+import { endVainWait, listenAgain, reportUnheard, stillReadable, waitsInVain } from './joining.ts';
 import { openPrimary } from './opening.ts';
 import { Plan, heard } from './plan.ts';
 import { judgePrimary } from './primary.ts';
@@ -50,6 +50,8 @@ export function decide(view: View, memory: Memory = NO_MEMORY): Decision {
       for (const member of view.members) {
         if (plan.wanted(member.ordinal) && heard(member) === null) reportUnheard(plan, member);
       }
+      // Commits may wait for it, and so may we: it can't say whether it hears the primary.
+      for (const one of plan.answering()) if (waitsInVain(plan, one)) endVainWait(plan, one);
       if (verdict.ask === true) listenAgain(plan, view.record.primary);
       plan.soon(50);
       break;

@@ -58,7 +58,8 @@ describe('a failover seals first', () => {
 
   it('and a primary that was given up for its disk, as soon as that has room: it is opened again', () => {
     const full = primary(0, { waitsForRoom: true }, { disk: 'disk full: MySQL waits for room', room: true });
-    const one = view([full, replica(1, '0:1-90'), replica(2, '0:1-90')], { record: { floor: '0:1-95' } });
+    const applying = (ordinal: number) => replica(ordinal, '0:1-90', { replica: { received: rows('0:1-100') } });
+    const one = view([full, applying(1), applying(2)]);
     const decision = decideLast(lasting(one, 3000));
     assert.deepEqual([decision.state, act(decision, 'kill', 0)?.process], ['failing-over', pid(0)]);
   });

@@ -111,11 +111,7 @@ function fromAckers(plan: Plan, others: readonly Answering[], sealed: readonly A
     plan.reason = `${plan.reason}: sealing, ${ackers.length} of ${need}`;
     return null;
   }
-  const union = ackers.reduce((all, { server }) => all.union(rowsOf(server)), GtidSet.EMPTY);
-  const former = GtidSet.parse(record.floor);
-  // Who acknowledges anything has all before it: if the union lacks the floor, nothing was acknowledged in this epoch.
-  const floor = union.contains(former) ? former.union(perhapsAcknowledged(plan, ackers)) : former;
-  const candidate = best(plan, sealed, floor);
+  const { floor, candidate } = successor(plan, sealed);
   if (candidate === null) {
     if (others.some((one) => !sealed.includes(one) && rowsOf(one.server).contains(floor))) {
       plan.reason = `${plan.reason}: one that has everything is being sealed`;
@@ -128,6 +124,17 @@ function fromAckers(plan: Plan, others: readonly Answering[], sealed: readonly A
     return null;
   }
   return { candidate, floor };
+}
+
+/** Who of these would take over, if it were them who are sealed, and from which floor on. */
+export function successor(plan: Plan, sealed: readonly Answering[]): { floor: GtidSet; candidate: Answering | null } {
+  const { record, view } = plan;
+  const ackers = sealed.filter((one) => ackerOf(one, record, view) !== null);
+  const union = ackers.reduce((all, { server }) => all.union(rowsOf(server)), GtidSet.EMPTY);
+  const former = GtidSet.parse(record.floor);
+  // Who acknowledges anything has all before it: if the union lacks the floor, nothing was acknowledged in this epoch.
+  const floor = union.contains(former) ? former.union(perhapsAcknowledged(plan, ackers)) : former;
+  return { floor, candidate: best(plan, sealed, floor) };
 }
 
 /**

@@ -226,8 +226,8 @@ function isDataGone(plan: Plan, { ordinal, disk }: MemberView): boolean {
 }
 
 /**
- * While the primary is in doubt: a member of S whose receiver is off, as one that an earlier brain sealed, can't say
- * whether it hears the primary. Nobody else was recorded since, so it may follow.
+ * While the primary is in doubt: a member of S whose receiver is off, as one that an earlier brain sealed or had only just
+ * recorded, can't say whether it hears the primary. Nobody else was recorded since, so it may follow.
  */
 export function listenAgain(plan: Plan, recorded: Incarnation): void {
   const primary = plan.member(recorded.ordinal);
@@ -235,8 +235,10 @@ export function listenAgain(plan: Plan, recorded: Incarnation): void {
   const { ordinal, host, port } = primary;
   for (const one of plan.answering()) {
     const { member, server } = one;
-    const turned = server.replica?.sourceHost === host && server.replica.sourcePort === port;
-    if (!turned || server.replica?.receiver !== 'off' || ackerOf(one, plan.record, plan.view) === null) continue;
+    const { replica } = server;
+    const off = replica?.sourceHost === host && replica.sourcePort === port && replica.receiver === 'off';
+    const untold = replica === null && server.access === 'closed';
+    if (!(off || untold) || ackerOf(one, plan.record, plan.view) === null) continue;
     plan.act(member, { kind: 'follow', source: { ordinal, host, port } }, 'it is to say whether it hears the primary');
   }
 }

@@ -7,6 +7,8 @@ import { judgePrimary, type Verdict } from './primary.ts';
 import type { MemberView, View } from './view.ts';
 import {
   acker,
+  act,
+  ALL,
   answering,
   CLUSTER,
   decideLast,
@@ -21,10 +23,12 @@ import {
   refusing,
   remember,
   replica,
+  rows,
   sealed,
   silent,
   unreachable,
   view,
+  type ServerOver,
 } from './view-fixture.ts';
 
 function judge(one: View, memory: Memory = remember({})): Verdict {
@@ -214,6 +218,15 @@ describe('a primary that cannot write to its disk', () => {
     assert.notEqual(decideLast(lasting(view([full, silent(2)]), 5000)).state, 'failing-over');
   });
 
+  it('stays if nobody who can write could take over, as one that can’t apply what it received', () => {
+    const unable = (executed: string): MemberView =>
+      replica(1, executed, { replica: { applierError: '1146: no such table', received: rows(ALL) } });
+    const state = (...others: MemberView[]): string => decideLast(lasting(view([full, ...others]), 1000)).state;
+    assert.notEqual(state(unable('0:1-90'), replica(2, '0:1-95')), 'failing-over', 'another one lacks rows');
+    assert.equal(state(unable('0:1-90'), replica(2)), 'failing-over', 'another one has all, too');
+    assert.equal(state(unable(ALL), replica(2, '0:1-95')), 'failing-over', 'it is past what it could not apply');
+  });
+
   it('stays with no acknowledgement required: it alone has everything', () => {
     const none = view([full], { record: { required: 0, mode: 'adaptive' }, wanted: { mode: 'adaptive' } });
     assert.notEqual(decideLast(lasting(none, 5000)).state, 'failing-over');
@@ -255,6 +268,23 @@ describe('while the primary is in doubt', () => {
     );
     const outside = view([silent(0), stopped, silent(2)], { record: { ackers: [acker(2)] } });
     assert.deepEqual(decide(outside).acts, [], 'but nobody else, who could acknowledge outside S');
+  });
+
+  it('one that waits for room that is there is ended: it is to say whether it hears it, and commits may wait for it', () => {
+    const disk = 'disk full: MySQL waits for room';
+    const waits = replica(1, ALL, { waitsForRoom: true }, { disk, room: true });
+    const kills = (one: View, ms: number): unknown => act(decideLast(lasting(one, ms)), 'kill', 1);
+    assert.ok(kills(view([silent(0), waits, silent(2)]), 3000));
+    assert.equal(kills(view([silent(0), waits, silent(2)]), 2999), undefined);
+    const full = replica(1, ALL, { waitsForRoom: true }, { disk, room: false });
+    assert.equal(kills(view([silent(0), full, silent(2)]), 3000), undefined);
+  });
+
+  it('so does one that was recorded just before, and not told yet whom to follow', () => {
+    const untold = (over: ServerOver): MemberView => answering(1, '', { replica: null, ...over });
+    const decision = decide(view([silent(0), untold({}), silent(2)]));
+    assert.deepEqual(act(decision, 'follow', 1)?.source.ordinal, 0);
+    assert.deepEqual(decide(view([silent(0), untold({ access: 'open' }), silent(2)])).acts, []);
   });
 
   it('nothing is recorded', () => {

@@ -1,5 +1,6 @@
 /** What is to be thought of the recorded primary. */
 import { ackersAmong, attached, follows, lackingAckers, names, serversOf } from './assess.ts';
+import { successor } from './fail-over.ts';
 import { heard, type Answering, type Plan } from './plan.ts';
 import type { Acker, ClusterRecord, Incarnation } from './record.ts';
 import { sameProcess, type MemberView } from './view.ts';
@@ -46,12 +47,11 @@ export function judgePrimary(plan: Plan, recorded: Incarnation): Verdict {
 function judgeDisk(plan: Plan, member: MemberView): Verdict | null {
   if (member.disk === null) return null;
   if (plan.lasting(`disk of ${member.ordinal}`) < plan.view.wanted.limits.detectionMs) return null;
-  const able = ackersAmong(
-    plan.answering().filter((one) => one.member.disk === null),
-    plan.record,
-    plan.view,
-  );
-  if (plan.record.required === 0 || lackingAckers(plan.record, able) > 0) return null;
+  const able = plan.answering().filter((one) => one.member.disk === null);
+  if (plan.record.required === 0 || lackingAckers(plan.record, ackersAmong(able, plan.record, plan.view)) > 0)
+    return null;
+  // Without one to take over it is better off: it goes on as soon as there is room.
+  if (successor(plan, able).candidate === null) return null;
   return { kind: 'gone', known: false, why: `the primary, member ${member.ordinal}, can't write: ${member.disk}` };
 }
 

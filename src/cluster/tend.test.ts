@@ -141,6 +141,15 @@ describe('commits that wait', () => {
     assert.equal(act(decideLast([raised(0), raised(500), raised(5000)]), 'kill', 0), undefined);
   });
 
+  it('also if it is another statement of the controller’s that hangs there, and keeps it from being told', () => {
+    const one = view([{ ...waiting({ required: 2 }), busy: 'lock-out' }, gone(1), silent(2)]);
+    assert.ok(act(decideLast(lasting(one, 1000)), 'kill', 0));
+    assert.equal(act(decideLast(lasting(one, 999)), 'kill', 0), undefined);
+    const asked = { record: { required: 2 }, wanted: { required: 2 } };
+    const same = view([{ ...waiting({ required: 2 }), busy: 'lock-out' }, gone(1), silent(2)], asked);
+    assert.equal(act(decideLast(lasting(same, 5000)), 'kill', 0), undefined, 'there is nothing to be told');
+  });
+
   it('and past a statement of the controller’s own that hangs behind them', () => {
     for (const busy of ['lock-out', 'unlock', 'configure']) {
       const hung = { ...waiting(), busy };

@@ -138,7 +138,8 @@ function watchWaiters(plan: Plan, primary: Extract<Verdict, { kind: 'serving' | 
     if (stillMs >= (primary.kind === 'opening' ? LATE_ACK_MS : LOST_ACK_MS)) release(plan, primary, stillMs);
     return false;
   }
-  if (needed > record.required && member.busy === 'set-required') toldInVain(plan, member);
+  // Whatever we began there hangs behind such a statement, and what would tell it comes after that.
+  if (needed > record.required && member.busy !== null) toldInVain(plan, member);
   // Every commit waits for a moment, and an acker that was restarted takes one to attach again.
   if (stillMs < BLOCKED_MS) return true;
   plan.state = 'blocked';

@@ -35,6 +35,16 @@ function rows(server: ServerView): GtidSet {
   return server.executed.union(server.replica?.received ?? GtidSet.EMPTY);
 }
 
+/** Whether one of these has all that any of them has, and can apply it. */
+function hasHeir(some: readonly Data[]): boolean {
+  return some.some((one) => {
+    const rowsOfOne = rowsIn(one);
+    return (
+      !(one.applierFault && one.applied < one.relay.length) && some.every((other) => rowsOfOne.contains(rowsIn(other)))
+    );
+  });
+}
+
 export class Checks {
   readonly #world: World;
   /** Rows that were answered with OK, in that order. */
@@ -156,7 +166,8 @@ export class Checks {
       return same && member.server?.listening === true && member.data?.full === false;
     };
     const left = new Set(ackers.filter((acker) => !able(acker)).map(({ serverUuid }) => serverUuid));
-    return (data.full && left.size >= required) || (waitsForRoom > 0 && holdsAcl);
+    const here = ackers.filter(able).flatMap(({ ordinal }) => this.#world.member(ordinal).data ?? []);
+    return (data.full && (left.size >= required || !hasHeir(here))) || (waitsForRoom > 0 && holdsAcl);
   }
 
   /** A clone is begun anew a minute after it has lost its donor. */

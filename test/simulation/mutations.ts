@@ -355,7 +355,7 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       cluster(
         'tend',
-        "  if (needed > record.required && member.busy === 'set-required') toldInVain(plan, member);\n",
+        '  if (needed > record.required && member.busy !== null) toldInVain(plan, member);\n',
         '  void toldInVain;\n',
       ),
       cluster('primary', "primary.failure?.act === 'set-required'", "primary.failure?.act === 'never'"),

@@ -1094,6 +1094,28 @@ export const SCENARIOS: readonly Scenario[] = [
     },
   },
   {
+    name: 'wedge-told-in-vain-behind-a-lock-out',
+    history:
+      'adaptive, n=4, k=2: a CREATE USER waits, 1 is gone, and locking 1 out waits behind the statement; 2 can’t be seen, so k is lowered in the record, but 0 can’t be told; 3 hears 0 all the time',
+    mutation: 'told-in-vain-is-left-alone',
+    async play() {
+      const stage = await Stage.open({ members: 4, mode: 'adaptive' });
+      await stage.acknowledged(stage.write());
+      stage.cut(0, 2);
+      stage.down(1);
+      stage.write(0, 'CREATE USER somebody');
+      await stage.noted('act lock-out');
+      stage.cutBrain(2);
+      await stage.until('k is lower', () => stage.record.required < 2);
+      await stage.until(
+        'writes go on',
+        () => stage.state === 'degraded' && stage.isOpen(0) && !stage.server(0).holdsAcl,
+      );
+      await stage.acknowledged(stage.write());
+      await stage.endsWell();
+    },
+  },
+  {
     name: 'wedge-one-of-two-attached',
     history: 'n=5, k=2: a CREATE USER waits; one acker is attached, and all others knock in vain',
     mutation: null,
@@ -1122,6 +1144,65 @@ export const SCENARIOS: readonly Scenario[] = [
       await stage.until('nobody can log in', () => stage.server(0).holdsAcl);
       stage.brainStarts();
       await stage.until('writes go on', () => stage.state === 'healthy', 60 * SECONDS);
+      await stage.endsWell();
+    },
+  },
+  {
+    name: 'wedge-recorded-and-not-told',
+    history:
+      'n=2, k=1: 1 loses its disk, a CREATE USER waits for it; its new data is recorded in S, and the brain dies: nobody told it to follow, so it can’t say that it hears nothing of 0',
+    mutation: null,
+    async play() {
+      const stage = await Stage.open({ members: 2, mode: 'quorum' });
+      await stage.acknowledged(stage.write());
+      stage.down(1);
+      stage.loseDisk(1);
+      stage.write(0, 'CREATE USER somebody');
+      await stage.until('nobody can log in', () => stage.server(0).holdsAcl);
+      stage.up(1);
+      await stage.until('S names 1 twice', () => stage.S === '1,1');
+      stage.brainDies();
+      stage.brainStarts();
+      await stage.until('writes go on', () => stage.state === 'healthy', 60 * SECONDS);
+      await stage.endsWell();
+    },
+  },
+  {
+    name: 'wedge-witness-waits-for-room',
+    history:
+      'n=2, k=1: the disk of 1 was full and has room again, for which MySQL looks once a minute; a CREATE USER waits for 1 meanwhile, so the next brain can’t see 0, and 1 alone could say whether it hears it',
+    mutation: 'room-again-is-not-noticed',
+    async play() {
+      const stage = await Stage.open({ members: 2, mode: 'quorum' });
+      stage.fillDisk(1);
+      stage.write();
+      await stage.until('1 waits for room', () => stage.server(1).waitsForRoom > 0);
+      stage.brainDies();
+      stage.write(0, 'CREATE USER somebody');
+      await stage.until('nobody can log in', () => stage.server(0).holdsAcl);
+      stage.makeRoom(1);
+      stage.brainStarts();
+      await stage.until('writes go on', () => stage.state === 'healthy', 30 * SECONDS);
+      await stage.endsWell();
+    },
+  },
+  {
+    name: 'full-disk-and-no-heir',
+    history:
+      'n=2, quorum: the disk of 0 is full, and 1 can’t apply what it received: given up, 0 would be waited for until there is room, and lost is said though nothing is',
+    mutation: null,
+    async play() {
+      const stage = await Stage.open({ members: 2, mode: 'quorum' });
+      stage.data(1).applierFault = true;
+      await stage.acknowledged(stage.write());
+      stage.fillDisk(0);
+      stage.write();
+      await stage.stays('0 leads', () => stage.state !== 'lost' && stage.state !== 'failing-over', 8 * SECONDS);
+      stage.makeRoom(0);
+      await stage.until('there is room', () => stage.member(0).server?.waitsForRoom === 0, 10 * SECONDS);
+      await stage.until('0 leads', () => stage.state === 'degraded', 10 * SECONDS);
+      await stage.acknowledged(stage.write());
+      stage.data(1).applierFault = false;
       await stage.endsWell();
     },
   },
