@@ -43,6 +43,15 @@ export function follows(server: ServerView, primary: MemberView): boolean {
   );
 }
 
+/**
+ * Whether it can be told to follow this primary at once. What it received from the same source stays where it is; what it
+ * received from another would be lost, if it were not applied first.
+ */
+export function mayFollow(server: ServerView, { host, port }: MemberView): boolean {
+  const again = server.replica?.sourceHost === host && server.replica.sourcePort === port;
+  return again || !hasUnapplied(server);
+}
+
 /** Whether its receiver is connected to the primary, of this very incarnation. */
 export function attached(server: ServerView, primary: MemberView, primaryUuid: string): boolean {
   return follows(server, primary) && server.replica?.receiver === 'on' && server.replica.sourceUuid === primaryUuid;
@@ -51,6 +60,11 @@ export function attached(server: ServerView, primary: MemberView, primaryUuid: s
 /** Attached, and able to: with a full disk a receiver stays connected and waits for room, acknowledging nothing. */
 export function acknowledges({ member, server }: Answering, primary: Answering): boolean {
   return member.disk === null && attached(server, primary.member, primary.server.serverUuid);
+}
+
+/** Its receiver tries to connect, and nobody answers: the errors of a client that reached nobody are numbered from 2000 to 2999. */
+export function reachesNobody({ replica }: ServerView): boolean {
+  return replica?.receiver === 'connecting' && /^2\d{3}:/.test(replica.receiverError);
 }
 
 /** Its source answers it, and says that its account is locked (ER_ACCOUNT_HAS_BEEN_LOCKED). */

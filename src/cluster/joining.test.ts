@@ -59,6 +59,13 @@ describe('a member of S follows', () => {
     assert.deepEqual(of([for1(), sealed(2, '0:1-100,2:1')], 2, only1).includes('follow 2'), false);
   });
 
+  it('applies what it received from another first, if it is not in S, and is admitted then', () => {
+    const off = { sourceHost: 'host-1', received: rows('0:1-100'), applier: 'off' as const };
+    const one = decide(view([sealed(2, '0:1-90', { replica: off })], { record: { ackers: [acker(1)] } }));
+    assert.ok(act(one, 'apply', 2));
+    assert.equal(one.record, null);
+  });
+
   it('is sealed first, if it is not in S and follows another', () => {
     const elsewhere = replica(2, '0:1-100', { replica: { sourceHost: 'host-1' } });
     assert.deepEqual(of([for1(), elsewhere], 2, only1), ['seal 2']);

@@ -8,6 +8,7 @@ import {
   follows,
   hasUnapplied,
   lacksPurged,
+  mayFollow,
   names,
   rowsOf,
 } from './assess.ts';
@@ -194,6 +195,7 @@ function joinOne(plan: Plan, one: Answering, primary: Answering): void {
     if (server.source.enabled) demote(plan, one);
     plan.report(member, 'joining', 'waiting to be admitted');
     if (followsAnother(one, primary)) plan.act(member, { kind: 'seal' }, 'it follows a member that is not the primary');
+    else if (!mayFollow(server, primary.member)) applyFirst(plan, one);
     plan.soon();
     return;
   }
@@ -226,20 +228,17 @@ function isDataGone(plan: Plan, { ordinal, disk }: MemberView): boolean {
 }
 
 /**
- * While the primary is in doubt: a member of S whose receiver is off, as one that an earlier brain sealed or had only just
- * recorded, can't say whether it hears the primary. Nobody else was recorded since, so it may follow.
+ * While the primary is in doubt: a member of S that does not follow it, as one that an earlier brain sealed or had only just
+ * recorded, can't say whether it hears it. Nobody else was recorded since, so it may follow.
  */
 export function listenAgain(plan: Plan, recorded: Incarnation): void {
   const primary = plan.member(recorded.ordinal);
   if (primary === undefined) return;
-  const { ordinal, host, port } = primary;
   for (const one of plan.answering()) {
-    const { member, server } = one;
-    const { replica } = server;
-    const off = replica?.sourceHost === host && replica.sourcePort === port && replica.receiver === 'off';
-    const untold = replica === null && server.access === 'closed';
-    if (!(off || untold) || ackerOf(one, plan.record, plan.view) === null) continue;
-    plan.act(member, { kind: 'follow', source: { ordinal, host, port } }, 'it is to say whether it hears the primary');
+    const { server } = one;
+    if (follows(server, primary) || server.access !== 'closed') continue;
+    if (ackerOf(one, plan.record, plan.view) === null) continue;
+    begin(plan, one, primary, 'it is to say whether it hears the primary');
   }
 }
 
@@ -260,16 +259,21 @@ export function demote(plan: Plan, { member, server }: Answering): void {
   }
 }
 
+function begin(plan: Plan, { member, server }: Answering, primary: MemberView, why: string): void {
+  const { ordinal, host, port } = primary;
+  if (mayFollow(server, primary)) plan.act(member, { kind: 'follow', source: { ordinal, host, port } }, why);
+  else applyFirst(plan, { member, server });
+}
+
+function applyFirst(plan: Plan, { member, server }: Answering): void {
+  if (server.replica?.applier === 'off') plan.act(member, { kind: 'apply' }, 'what it received comes first');
+}
+
 function follow(plan: Plan, one: Answering, primary: Answering): void {
   const { member, server } = one;
-  const source = { ordinal: primary.member.ordinal, host: primary.member.host, port: primary.member.port };
   if (!follows(server, primary.member)) {
     plan.report(member, 'joining', `to follow member ${primary.member.ordinal}`);
-    // The same source as before: what is not yet applied stays where it is. Another one: it has to be applied first.
-    const again = server.replica?.sourceHost === source.host && server.replica.sourcePort === source.port;
-    if (again || !hasUnapplied(server))
-      plan.act(member, { kind: 'follow', source }, `member ${primary.member.ordinal} is the primary`);
-    else if (server.replica?.applier === 'off') plan.act(member, { kind: 'apply' }, 'what it received comes first');
+    begin(plan, one, primary.member, `member ${primary.member.ordinal} is the primary`);
     plan.soon();
     return;
   }

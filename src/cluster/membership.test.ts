@@ -54,6 +54,10 @@ describe('a member enters S', () => {
       'may acknowledge to another, which it follows',
       { sealed: false, replica: { receiver: 'on', sourceHost: 'host-1' } },
     ],
+    [
+      'can’t be turned to this primary before it has applied what it received from another',
+      { executed: rows('0:1-90'), replica: { sourceHost: 'host-1', received: rows('0:1-100') } },
+    ],
     ['is open', { access: 'open' }],
     ['waits for acknowledgements itself', { source: { enabled: true } }],
     ['is another cluster’s', { epochRow: { clusterId: 'another', epoch: 1, term: 1 } }],
@@ -66,6 +70,11 @@ describe('a member enters S', () => {
       assert.equal(decide(view([primary(0, { purged: rows('0:1-5') }), one], only1)).record, null);
     });
   }
+
+  it('though it has yet to apply what it received from this primary', () => {
+    const behind = sealed(2, '0:1-90', { replica: { received: rows('0:1-100') } });
+    assert.deepEqual(nextAckers(decide(view([behind], only1))), [1, 2]);
+  });
 
   it('not while something is under way on it', () => {
     assert.equal(decide(view([sealed(2, '0:1-100', {}, { busy: 'rebuild' })], only1)).record, null);
@@ -82,6 +91,14 @@ describe('a member enters S', () => {
   it('though it is refused at the moment: it follows this primary and nobody else', () => {
     const knocking = replica(2, '0:1-100', { replica: { receiver: 'connecting', receiverError: '3118: locked' } });
     assert.deepEqual(nextAckers(decide(view([knocking], only1))), [1, 2]);
+  });
+
+  it('not while it knocks at this primary, and does not reach it: S would be changed back every second', () => {
+    const knocking = (receiverError: string, receiver: 'connecting' | 'off' = 'connecting') =>
+      decide(view([replica(2, '0:1-100', { replica: { receiver, receiverError } })], only1));
+    assert.equal(knocking('2003: no answer').record, null);
+    assert.deepEqual(nextAckers(knocking('3032: offline mode')), [1, 2]);
+    assert.deepEqual(nextAckers(knocking('2003: no answer', 'off')), [1, 2], 'it does not try');
   });
 
   it('again after its machine restarted, and then it is that acker', () => {

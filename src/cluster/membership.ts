@@ -12,7 +12,9 @@ import {
   isLockedOut,
   isSealed,
   lacksPurged,
+  mayFollow,
   names,
+  reachesNobody,
   rowsOf,
 } from './assess.ts';
 import { asAcker } from './create.ts';
@@ -40,7 +42,9 @@ function admissible(plan: Plan, one: Answering, primary: Answering): boolean {
   if (member.ordinal === primary.member.ordinal || !plan.wanted(member.ordinal)) return false;
   if (server.access !== 'closed' || server.source.enabled || member.busy !== null) return false;
   if (foreign(plan, one) || applierBroken(server) || member.disk !== null) return false;
-  if (followsAnother(one, primary)) return false;
+  if (followsAnother(one, primary) || !mayFollow(server, primary.member)) return false;
+  // It would leave again for being away, and so on.
+  if (follows(server, primary.member) && reachesNobody(server)) return false;
   if (!errantRows(server, primary.server).isEmpty || lacksPurged(server, primary.server)) return false;
   if (awaitsClone(one, primary)) return false;
   return (

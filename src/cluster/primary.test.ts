@@ -8,12 +8,14 @@ import type { MemberView, View } from './view.ts';
 import {
   acker,
   act,
+  acts,
   ALL,
   answering,
   CLUSTER,
   decideLast,
   empty,
   EPOCH,
+  following,
   gone,
   LATER_MS,
   lasting,
@@ -280,11 +282,15 @@ describe('while the primary is in doubt', () => {
     assert.equal(kills(view([silent(0), full, silent(2)]), 3000), undefined);
   });
 
-  it('so does one that was recorded just before, and not told yet whom to follow', () => {
-    const untold = (over: ServerOver): MemberView => answering(1, '', { replica: null, ...over });
-    const decision = decide(view([silent(0), untold({}), silent(2)]));
-    assert.deepEqual(act(decision, 'follow', 1)?.source.ordinal, 0);
-    assert.deepEqual(decide(view([silent(0), untold({ access: 'open' }), silent(2)])).acts, []);
+  it('so does one that nobody told yet whom to follow, once it has applied what it received', () => {
+    const does = (over: ServerOver): string[] =>
+      acts(decide(view([silent(0), answering(1, '0:1-90', over), silent(2)])));
+    const elsewhere = { ...following(2, '0:1-90'), receiver: 'off' as const };
+    assert.deepEqual(does({ replica: null }), ['follow 1']);
+    assert.deepEqual(does({ replica: elsewhere }), ['follow 1']);
+    assert.deepEqual(does({ replica: { ...elsewhere, received: rows(ALL) } }), []);
+    assert.deepEqual(does({ replica: { ...elsewhere, received: rows(ALL), applier: 'off' } }), ['apply 1']);
+    assert.deepEqual(does({ replica: null, access: 'open' }), []);
   });
 
   it('nothing is recorded', () => {

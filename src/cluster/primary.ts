@@ -1,5 +1,5 @@
 /** What is to be thought of the recorded primary. */
-import { ackersAmong, attached, follows, lackingAckers, names, serversOf } from './assess.ts';
+import { ackersAmong, attached, follows, lackingAckers, names, reachesNobody, serversOf } from './assess.ts';
 import { successor } from './fail-over.ts';
 import { heard, type Answering, type Plan } from './plan.ts';
 import type { Acker, ClusterRecord, Incarnation } from './record.ts';
@@ -101,10 +101,10 @@ function tries({ member, server }: Answering, primary: MemberView): boolean {
   return member.ordinal !== primary.ordinal && member.busy === null && follows(server, primary) && !server.waitsForRoom;
 }
 
-/** A refusal is an answer. The errors of a client that reached nobody are numbered from 2000 to 2999. */
+/** A refusal is an answer. */
 function isRefused({ server }: Answering): boolean {
-  const number = Number.parseInt(server.replica?.receiverError ?? '', 10);
-  return server.replica?.receiver === 'connecting' && number > 0 && (number < 2000 || number > 2999);
+  const { receiver, receiverError } = server.replica ?? {};
+  return receiver === 'connecting' && Number.parseInt(receiverError ?? '', 10) > 0 && !reachesNobody(server);
 }
 
 /** Whether nothing can be acknowledged to a primary that these of S, some of them at least, do not hear. */

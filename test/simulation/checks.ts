@@ -16,6 +16,8 @@ const STEADY_MS = 1500;
 /** A primary that waits in vain is ended, opened again and heard of by its ackers within this; and others get over all else. */
 const STUCK_MS = 12_000;
 const LONG_MS = 20_000;
+/** Once for what began before, and once more. */
+const MOST_ADMITTED = 2;
 
 /** A member that answers in a session that holds its lock, and on which nothing is under way. */
 interface Idle extends MemberView {
@@ -68,6 +70,8 @@ export class Checks {
   #stuck = { at: '', sinceMs: 0 };
   #about = { state: '', sinceMs: 0 };
   #clonedMs = 0;
+  /** How often each life of a member was taken into S since a fault last began or ended. */
+  #admitted = { sinceMs: 0, times: new Map<string, number>() };
   /** Who recorded last that fewer acknowledgements are needed. */
   #loweredBy: Brain | null = null;
   /** The epoch in which each brain has given up the primary. */
@@ -86,9 +90,27 @@ export class Checks {
       this.#world.fail(`the record went back to epoch ${record.epoch}`);
     this.#clusterRecord = record;
     if (before !== null && record.epoch === before.epoch && record.required > before.required) this.#isArmed(record);
+    if (before?.epoch === record.epoch) this.#settles(before, record);
     if (before === null || record.epoch <= before.epoch) return;
     if (before.mode === 'asynchronous') this.#forgive(record);
     else if (before.primary !== null && before.required > 0 && !tampered) this.#floorIsNoHigher(before, record);
+  }
+
+  /** Who is taken into S stays there for as long as nothing happens but that disks are full. */
+  #settles(before: ClusterRecord, { ackers }: ClusterRecord): void {
+    const { disturbedMs, lasting } = this.#world;
+    if (this.#admitted.sinceMs !== disturbedMs || lasting > 0)
+      this.#admitted = { sinceMs: disturbedMs, times: new Map() };
+    const { times } = this.#admitted;
+    for (const { ordinal, serverUuid } of ackers) {
+      if (before.ackers.some((acker) => acker.serverUuid === serverUuid)) continue;
+      // One that was started anew is another case.
+      const life = `${serverUuid} ${this.#world.member(ordinal).running?.startTime}`;
+      const time = (times.get(life) ?? 0) + 1;
+      times.set(life, time);
+      if (time > MOST_ADMITTED)
+        this.#world.fail(`S does not settle: member ${ordinal} is admitted for time ${time} since anything happened`);
+    }
   }
 
   /** Asynchronous: what the new primary lacks was not promised. */

@@ -6,8 +6,11 @@ import { rowsIn, type Member } from './member.ts';
 import type { Random } from './random.ts';
 import type { World } from './world.ts';
 
-/** Who a fault is for: a role when it happens (of the replicas any, or the first or second by ordinal), or an ordinal. */
-type Target = 'primary' | 'replica' | 'first' | 'second' | number;
+/**
+ * Who a fault is for: a role when it happens (of the replicas any, or the first or second by ordinal, or the one that was
+ * the primary before, or the first that was not), or an ordinal.
+ */
+type Target = 'primary' | 'replica' | 'first' | 'second' | 'former' | 'another' | number;
 
 export type Fault =
   | { readonly kind: 'kill'; readonly target: Target }
@@ -525,18 +528,26 @@ function plot(random: Random, members: number): Planned[] {
       if (random.chance(0.5)) atMs += random.between(5000, 25_000);
       break;
     }
-    case 'page-cache':
-      // One that was the primary for a while follows again, and nobody tells it anything before its machine loses its power.
+    case 'page-cache': {
+      // One that was the primary for a while follows again, and before anybody tells it what that takes, it alone
+      // acknowledges, and its machine loses its power.
       then({ kind: 'switchover', to: a });
       atMs += random.between(1500, 4000);
+      const moves = random.pick(['act open', 'act write-epoch', 'done follow']);
+      const lastMs = random.between(3000, 9000);
+      if (random.chance(0.5)) then({ kind: 'cut-brain', target: 'former', oneWay: false, ms: lastMs }, moves);
+      else then({ kind: 'brain-dies', ms: lastMs }, moves);
+      then({ kind: 'cut', from: 'primary', to: 'another', oneWay: false, ms: lastMs }, 'act write-epoch');
+      then(
+        { kind: 'slow-applier', target: 'former', applyMs: random.between(2000, 6000), ms: lastMs },
+        'act write-epoch',
+      );
       then({ kind: 'switchover', to: null });
-      then({ kind: 'brain-dies', ms: random.between(3000, 9000) }, random.pick(['act write-epoch', 'done follow']));
-      then({ kind: 'cut', from: 'primary', to: a, oneWay: false, ms: random.between(3000, 9000) }, 'act write-epoch');
-      then({ kind: 'slow-applier', target: b, applyMs: random.between(1000, 4000), ms: ms() }, 'act write-epoch');
-      atMs += random.between(800, 2000);
-      then({ kind: 'power-loss', target: b, ms: random.between(50, 2000), kept: 0 });
+      atMs += random.between(800, 2500);
+      then({ kind: 'power-loss', target: 'former', ms: random.between(50, 2000), kept: 0 });
       then({ kind: 'lose-disk', target: 'primary' });
       break;
+    }
     case 'in-vain':
       // Fewer are to be waited for than an account statement does that waits already: nobody can tell the primary.
       then({ kind: 'cut-acks', ms: random.between(500, 2000) });
@@ -725,8 +736,14 @@ export class Injector {
     if (target === 'primary' && primary !== null) return primary;
     const replicas = members.filter((member) => member !== primary);
     if (replicas.length === 0) return this.#world.member(0);
-    const chosen = target === 'first' ? replicas[0] : target === 'second' ? replicas[1] : undefined;
-    return chosen ?? this.#random.pick(replicas);
+    const chosen = (): Member | undefined => {
+      if (target === 'first') return replicas[0];
+      if (target === 'second') return replicas[1];
+      if (target === 'former') return replicas.find(({ ordinal }) => ordinal === this.#world.former);
+      if (target === 'another') return replicas.find(({ ordinal }) => ordinal !== this.#world.former);
+      return undefined;
+    };
+    return chosen() ?? this.#random.pick(replicas);
   }
 
   inject(fault: Fault): void {

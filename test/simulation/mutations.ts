@@ -339,6 +339,17 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
+    name: 'admitted-before-it-may-follow',
+    rule: '7: a member enters S only when it can be turned to the primary at once, with all applied that another one sent',
+    edits: [
+      cluster(
+        'membership',
+        ' || !mayFollow(server, primary.member)) return false;',
+        ') return false;\n  void mayFollow;',
+      ),
+    ],
+  },
+  {
     name: 'room-again-is-not-noticed',
     rule: 'Joining: a member that waits for room that is there is killed: MySQL looks once a minute (full-disk-of-the-only-one)',
     edits: [
@@ -638,7 +649,7 @@ export const MUTATIONS: readonly Mutation[] = [
     rule: 'MySQL: nothing is repointed or reset before all that was received is applied',
     edits: [
       procedure('follow', "  if (unapplied !== '') {\n", "  if (unapplied === 'never') {\n"),
-      cluster('joining', 'if (again || !hasUnapplied(server))', 'if (again || !again)'),
+      cluster('assess', 'return again || !hasUnapplied(server);', 'return again || !again;'),
       cluster('fail-over', '  if (!hasUnapplied(server)) return true;\n', '  if (server !== null) return true;\n'),
       cluster('opening', '  if (hasUnapplied(server)) {\n', '  if (server === null) {\n'),
       cluster(

@@ -67,6 +67,9 @@ export class World implements Surroundings {
   disturbedMs = 0;
   /** Faults that go on. */
   lasting = 0;
+  /** Who was the primary before the present one. */
+  former: number | null = null;
+  #leads: number | null = null;
   readonly #onTrace: WorldOptions['onTrace'];
   #brainCount = 0;
   #mode: DurabilityMode | null;
@@ -86,7 +89,11 @@ export class World implements Surroundings {
     this.#uuids = new Random(seed, 'uuids');
     this.network = new Network(this.time, new Random(seed, 'network'));
     this.wanted = wantedFor(options.members, options.mode, options.powerLoss, options.version);
-    this.shelf = new RecordShelf((record) => this.checks.onRecord(record));
+    this.shelf = new RecordShelf((record) => {
+      const leads = record.primary?.ordinal ?? null;
+      if (leads !== this.#leads) [this.former, this.#leads] = [this.#leads, leads];
+      this.checks.onRecord(record);
+    });
     this.checks = new Checks(this);
     this.addresses.onPointed = () => {
       for (const client of this.clients) client.cutUnless(this.addresses.primary.members);
