@@ -137,8 +137,10 @@ export interface Decision {
   readonly read: EndpointWish;
   readonly members: readonly MemberReport[];
   readonly memory: Memory;
-  /** Look again within about so many milliseconds, even if nothing happens. */
+  /** Look at all members again within about so many milliseconds, even if nothing happens. */
   readonly againMs: number;
+  /** And at the primary alone: its silence has to be noticed sooner than anything else on a cluster at rest. */
+  readonly glanceMs: number;
   /** In so many milliseconds something is due, to the moment; null: nothing is. */
   readonly dueMs: number | null;
 }

@@ -13,7 +13,7 @@ type Unaddressed = Act extends infer A ? (A extends Act ? Omit<A, 'ordinal' | 'w
 
 /** Looking again this soon while something outside is awaited. */
 const SOON_MS = 15;
-/** Looking again so many times within the detection time, and at least once a second. */
+/** Looking at the primary so many times within the detection time; at all members at least once a second. */
 const LOOKS_PER_DETECTION = 3;
 const TICK_MS = 1000;
 
@@ -49,6 +49,7 @@ export class Plan {
   readonly #acts: Act[] = [];
   readonly #reports = new Map<number, MemberReport>();
   readonly #since: Record<string, number> = {};
+  readonly #glanceMs: number;
   #againMs: number;
   #dueMs: number | null = null;
 
@@ -60,7 +61,8 @@ export class Plan {
       const server = heard(member);
       return server === null ? [] : [{ member, server }];
     });
-    this.#againMs = Math.min(TICK_MS, view.wanted.limits.detectionMs / LOOKS_PER_DETECTION);
+    this.#glanceMs = Math.min(TICK_MS, view.wanted.limits.detectionMs / LOOKS_PER_DETECTION);
+    this.#againMs = this.#glanceMs;
   }
 
   get record(): ClusterRecord {
@@ -132,6 +134,13 @@ export class Plan {
     this.#dueMs = Math.min(this.#dueMs ?? ms, ms);
   }
 
+  /** All is as it should be, and nothing is under way or awaited. */
+  #atRest(): boolean {
+    const idle = this.view.members.every(({ busy }) => busy === null) && this.memory.switchover === null;
+    const quiet = this.#acts.length === 0 && this.#record === null && this.view.barrier === null;
+    return this.state === 'healthy' && idle && quiet && this.#againMs === this.#glanceMs && this.#dueMs === null;
+  }
+
   decision(): Decision {
     for (const member of this.view.members) this.report(member, member.busy ?? 'waiting');
     return {
@@ -144,7 +153,8 @@ export class Plan {
       read: this.read,
       members: [...this.#reports.values()].sort((a, b) => a.ordinal - b.ordinal),
       memory: { ...this.memory, since: this.#since },
-      againMs: this.#againMs,
+      againMs: this.#atRest() ? TICK_MS : this.#againMs,
+      glanceMs: this.#glanceMs,
       dueMs: this.#dueMs,
     };
   }

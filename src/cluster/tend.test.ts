@@ -33,7 +33,15 @@ describe('a primary that serves', () => {
   });
 
   it('is looked at at least as often as its death must be noticed', () => {
-    assert.ok(decide(view()).againMs <= 334);
+    assert.ok(decide(view()).glanceMs <= 334);
+  });
+
+  it('and the others once a second, while all is as it should be and nothing is under way', () => {
+    const again = (one: View): number => decideLast(lasting(one, 100)).againMs;
+    assert.equal(again(view()), 1000);
+    assert.ok(again(view([silent(2)])) <= 334);
+    assert.ok(again(view([replica(2, '0:1-100', {}, { busy: 'configure' })])) <= 334);
+    assert.ok(again(view([primary(0, { source: { waiting: 1 } })])) <= 334);
   });
 
   it('makes the cluster degraded while a member is missing, which is said', () => {

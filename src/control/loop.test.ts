@@ -820,6 +820,42 @@ describe('the loop', () => {
     assert.equal(one.views.length, before + 1);
   });
 
+  it('looks at the primary alone in between, while the cluster is at rest', async (t) => {
+    const one = await stage(t);
+    await one.clock.advance(3000);
+    const seen = [0, 0, 0];
+    one.onLook = (ordinal) => void (seen[ordinal] = (seen[ordinal] ?? 0) + 1);
+    const before = one.views.length;
+    await one.clock.advance(3000);
+    const decided = one.views.length - before;
+    assert.ok(decided <= 4, `${decided} decisions in 3 s`);
+    assert.deepEqual([seen[1], seen[2]], [decided, decided]);
+    assert.ok((seen[0] ?? 0) >= 8, `${seen[0]} looks at the primary in 3 s`);
+  });
+
+  it('and at all of them as soon as the primary is silent, or shows something else', async (t) => {
+    const one = await stage(t);
+    const seen: number[] = [];
+    /** It has just looked at all. */
+    const rests = async (): Promise<void> => {
+      await one.clock.advance(3000);
+      const before = one.views.length;
+      while (one.views.length === before) await one.clock.advance(10);
+      seen.length = 0;
+    };
+    await rests();
+    one.onLook = (ordinal) => void seen.push(ordinal);
+    one.show(primary(0, { waitsForRoom: true }));
+    await one.clock.advance(334);
+    assert.deepEqual(seen.slice(0, 4), [0, 1, 2, 0]);
+    one.show(primary(0));
+    await rests();
+    one.show(silent(0, one.clock.now));
+    await one.clock.advance(334);
+    assert.deepEqual(seen.slice(0, 4), [0, 1, 2, 0]);
+    assert.equal(one.views.at(-1)?.decision.state, 'degraded');
+  });
+
   it('looks less and less often while the same lasts, and again at once', async (t) => {
     const one = await stage(t);
     const looks = async (ms: number): Promise<number> => {

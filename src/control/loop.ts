@@ -1,5 +1,6 @@
 /**
- * The loop: observe, decide, record, act; again at once after an act, else on an event, and at least once a second.
+ * The loop: observe, decide, record, act; again at once after an act, else on an event, and at least once a second. A cluster
+ * at rest is looked at once a second, and its primary alone in between, as often as its silence must be noticed.
  * The only place where a decision meets an action.
  */
 import { decide } from '../cluster/decide.ts';
@@ -19,6 +20,7 @@ import {
   type HostView,
   type MemberView,
   type ProcessId,
+  type ServerView,
   type SwitchoverRequest,
   type View,
   type Wanted,
@@ -195,7 +197,8 @@ export class Loop {
     const nowMs = this.#options.clock.nowMs();
     if (decision.acts.length > 0) this.#sameSinceMs = nowMs;
     const seldomMs = Math.min(SELDOM_MS, (nowMs - this.#sameSinceMs) * NOTICED_WITHIN);
-    await this.#rest(Math.min(Math.max(decision.againMs, seldomMs), decision.dueMs ?? Infinity), signal);
+    const restMs = Math.min(Math.max(decision.againMs, seldomMs), decision.dueMs ?? Infinity);
+    await this.#restWatching(restMs, decision.glanceMs, signal);
     return 'done';
   }
 
@@ -483,6 +486,30 @@ export class Loop {
     this.#wake();
   }
 
+  /** Until it is time, or something happens, or the primary is seen to be another than it was. */
+  async #restWatching(ms: number, glanceMs: number, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    const untilMs = clock.nowMs() + ms;
+    let leftMs = ms;
+    while (leftMs > glanceMs && !this.#woken && !signal.aborted) {
+      await this.#rest(glanceMs, signal);
+      if (this.#woken || signal.aborted || !(await this.#isAsBefore())) return;
+      leftMs = untilMs - clock.nowMs();
+    }
+    await this.#rest(Math.max(0, leftMs), signal);
+  }
+
+  /** Looks at the primary alone. Nothing is decided on that: all are looked at if it is not as it was. */
+  async #isAsBefore(): Promise<boolean> {
+    const ordinal = this.#record().primary?.ordinal;
+    const host = this.#options.hosts.list().find((one) => one.ordinal === ordinal);
+    if (host === undefined) return false;
+    const before = this.#contacts.get(host.ordinal);
+    await this.#look(host);
+    const now = this.#contacts.get(host.ordinal);
+    return before?.kind === 'answers' && now?.kind === 'answers' && atRest(before.server) === atRest(now.server);
+  }
+
   async #rest(ms: number, signal: AbortSignal): Promise<void> {
     if (this.#woken || signal.aborted) return;
     const alarm = new AbortController();
@@ -494,6 +521,13 @@ export class Loop {
 
 function epochRow(epoch: number): string {
   return `the row of epoch ${epoch}`;
+}
+
+/** What a primary shows but for what goes on all the while. */
+function atRest({ serverUuid, session, locked, access, offline, source, replica, ...rest }: ServerView): string {
+  const { epochRow, eventsOff, configured, lockedOut, sealed, waitsForRoom } = rest;
+  const shown = [serverUuid, session, locked, access, offline, source, replica === null];
+  return JSON.stringify([...shown, epochRow, eventsOff, configured, lockedOut, sealed, waitsForRoom]);
 }
 
 function unborn(ordinal: number): HostView {

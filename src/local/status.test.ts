@@ -63,6 +63,7 @@ function latest(members: readonly MemberView[], reports: Decision['members']): {
       members: reports,
       memory: NO_MEMORY,
       againMs: 1000,
+      glanceMs: 1000,
       dueMs: null,
     },
     view: {
