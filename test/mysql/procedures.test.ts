@@ -492,25 +492,6 @@ test('disarm refuses a primary that is open, and switches a drained one off', as
   assert.equal((await look(server)).source.enabled, false);
 });
 
-test('disarm: who logs in meanwhile is let in, though nobody is while MySQL switches it off', async (t) => {
-  await using server = await servers.source(1);
-  const acting = await server.acting();
-  using acker = await Acker.attach(server, { automatic: true });
-  assert.equal(await (await server.write(1)).within(15_000), 'OK');
-  assert.ok(acker.asked.length > 0);
-  await close(acting, await server.session('controller', soon(), server.adminPort), soon());
-  const from = performance.now();
-  let over = false;
-  const disarming = disarm(acting, soon()).finally(() => (over = true));
-  await until('its replicas are sent away', async () => (await look(server)).source.connected.length === 0);
-  (await server.session('application')).destroy();
-  t.diagnostic(`in after ${(performance.now() - from).toFixed(0)} ms`);
-  assert.equal(over, false);
-  await disarming;
-  t.diagnostic(`${(performance.now() - from).toFixed(0)} ms`);
-  assert.equal((await look(server)).source.enabled, false);
-});
-
 // ── Accounts ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 test('locked out: no connection of theirs is left, others stay, and unlocked they come back', async () => {

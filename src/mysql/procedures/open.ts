@@ -1,6 +1,6 @@
 /** Open a prepared member for writes, and close it again. */
 import type { Session } from '../session.ts';
-import { kill } from './accounts.ts';
+import { StatementError } from '../session.ts';
 import { ProcedureRefusedError } from './refused.ts';
 import { refuseUnlessWaiting, waitForEver } from './required.ts';
 
@@ -51,8 +51,7 @@ export async function reopen(session: Session, signal: AbortSignal): Promise<voi
 
 /**
  * A closed primary is drained: closing it waits for every commit, and none can begin after; so switching this off says OK
- * to nobody. It takes up to a second, for which nobody can log in: MySQL's thread for acknowledgements looks up as often
- * as that. So it is done just before the thread looks up.
+ * to nobody. It takes up to a second: MySQL's thread for acknowledgements looks up as often as that.
  */
 export async function disarm(session: Session, signal: AbortSignal): Promise<void> {
   const [row] = await session.query(
@@ -61,27 +60,7 @@ export async function disarm(session: Session, signal: AbortSignal): Promise<voi
     signal,
   );
   if (Number(row?.['super']) !== 1 || Number(row?.['plain']) !== 1) throw new ProcedureRefusedError('it is not closed');
-  await untilItLooksUp(session, signal);
   await session.query('SET GLOBAL rpl_semi_sync_source_enabled = OFF', [], signal);
-}
-
-const REPLICAS = `SELECT ID FROM performance_schema.processlist WHERE USER LIKE 'baton\\_replica\\_%'`;
-const LOOKS_UP_ROUNDS = 220;
-
-/**
- * A connection of a replica's that is killed is let go by that thread when it looks up next: when it is gone, there is most
- * of a second left. Who follows a former primary still has to turn to another anyhow. Without any, it is not known.
- */
-async function untilItLooksUp(session: Session, signal: AbortSignal): Promise<void> {
-  const ids = (await session.query(REPLICAS, [], signal)).map((row) => Number(row['ID']));
-  if (ids.length === 0) return;
-  for (const id of ids) await kill(session, id, signal);
-  for (let round = 0; round < LOOKS_UP_ROUNDS; round++) {
-    const left = await session.query(REPLICAS, [], signal);
-    if (!left.some((row) => ids.includes(Number(row['ID'])))) break;
-    await session.query('DO SLEEP(0.005)', [], signal);
-  }
-  await session.query('DO SLEEP(0.9)', [], signal);
 }
 
 const CLIENTS = `USER IS NOT NULL AND USER NOT LIKE 'baton\\_%' AND USER NOT IN ('system user', 'event_scheduler', 'unauthenticated user')`;
@@ -107,6 +86,10 @@ async function endWriters(killer: Session, signal: AbortSignal): Promise<void> {
 
 async function killAll(killer: Session, select: string, signal: AbortSignal): Promise<void> {
   for (const row of await killer.query(select, [], signal)) {
-    await kill(killer, Number(row['ID']), signal);
+    try {
+      await killer.query(`KILL CONNECTION ${Number(row['ID'])}`, [], signal);
+    } catch (error) {
+      if (!(error instanceof StatementError && error.errno === 1094)) throw error;
+    }
   }
 }
