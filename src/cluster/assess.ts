@@ -67,6 +67,12 @@ export function reachesNobody({ replica }: ServerView): boolean {
   return replica?.receiver === 'connecting' && /^2\d{3}:/.test(replica.receiverError);
 }
 
+/** Nobody answers it, or nobody more is let in (ER_CON_COUNT_ERROR). */
+export function knocksInVain(server: ServerView): boolean {
+  const { receiver, receiverError } = server.replica ?? {};
+  return reachesNobody(server) || (receiver === 'connecting' && receiverError?.startsWith('1040:') === true);
+}
+
 /** Its source answers it, and says that its account is locked (ER_ACCOUNT_HAS_BEEN_LOCKED). */
 export function isLockedOut({ replica }: ServerView): boolean {
   return replica?.receiver === 'connecting' && replica.receiverError.startsWith('3118');

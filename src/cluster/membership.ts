@@ -11,10 +11,10 @@ import {
   follows,
   isLockedOut,
   isSealed,
+  knocksInVain,
   lacksPurged,
   mayFollow,
   names,
-  reachesNobody,
   rowsOf,
 } from './assess.ts';
 import { asAcker } from './create.ts';
@@ -44,7 +44,7 @@ function admissible(plan: Plan, one: Answering, primary: Answering): boolean {
   if (foreign(plan, one) || applierBroken(server) || member.disk !== null) return false;
   if (followsAnother(one, primary) || !mayFollow(server, primary.member)) return false;
   // It would leave again for being away, and so on.
-  if (follows(server, primary.member) && reachesNobody(server)) return false;
+  if (follows(server, primary.member) && knocksInVain(server)) return false;
   if (!errantRows(server, primary.server).isEmpty || lacksPurged(server, primary.server)) return false;
   if (awaitsClone(one, primary)) return false;
   return (
