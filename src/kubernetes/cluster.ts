@@ -104,6 +104,11 @@ export class KubernetesCluster {
     return this.#loop?.latest ?? null;
   }
 
+  /** Something keeps it from being looked after as it is asked for; the status says what. */
+  get hindered(): boolean {
+    return this.#hindrance !== null;
+  }
+
   /** What is asked for now, or what became of it. */
   update(object: ClusterObject): void {
     const before = this.#object.metadata;

@@ -76,6 +76,16 @@ test('an API server that does not answer ends no leadership; another holder does
   await a.stop();
 });
 
+test('who leads asks for nothing but the renewal', async () => {
+  await using server = await FakeApiServer.start();
+  const a = candidate(server, 'a');
+  await until(() => a.leader.leading);
+  const from = server.requests.length;
+  await until(() => server.requests.length > from + 3);
+  assert.deepEqual([...new Set(server.requests.slice(from).map((line) => line.split(' ')[0]))], ['PUT']);
+  await a.stop();
+});
+
 test('times have the six digits that Kubernetes wants', () => {
   assert.equal(microTime(new Date('2026-11-24T01:02:03.004Z')), '2026-11-24T01:02:03.004000Z');
 });

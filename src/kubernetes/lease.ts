@@ -27,6 +27,8 @@ export class Leader {
   readonly #durationMs: number;
   /** The Lease as last seen, and when, by our own clock: others' clocks are not ours. */
   #seen: { readonly version: string; readonly atMs: number } | null = null;
+  /** As it was when we renewed it last: still ours if it is still that. */
+  #ours: Lease | null = null;
   #leading = false;
 
   constructor(options: LeaderOptions) {
@@ -69,18 +71,32 @@ export class Leader {
   async #hold(): Promise<boolean | null> {
     const { client, namespace, name, log } = this.#options;
     try {
+      if (await this.#renewed()) return true;
       const lease = await client.get<Lease>(LEASES, namespace, name);
-      if (lease === null) {
-        await client.create(LEASES, namespace, this.#lease(null));
-        return true;
-      }
-      if (!this.#free(lease)) return false;
-      await client.replace(LEASES, namespace, name, this.#lease(lease));
+      if (lease === null) this.#ours = await client.create<Lease>(LEASES, namespace, this.#lease(null));
+      else if (!this.#free(lease)) return false;
+      else this.#ours = await client.replace<Lease>(LEASES, namespace, name, this.#lease(lease));
       return true;
     } catch (error) {
       if (isConflict(error)) return this.#leading ? null : false;
       log({ event: 'lease', error: error instanceof Error ? error.message : String(error) });
       return null;
+    }
+  }
+
+  /** False: it is no longer as we left it, or never was ours. */
+  async #renewed(): Promise<boolean> {
+    const { client, namespace, name } = this.#options;
+    const before = this.#ours;
+    if (before === null) return false;
+    // Without an answer it is not known what it is now.
+    this.#ours = null;
+    try {
+      this.#ours = await client.replace<Lease>(LEASES, namespace, name, this.#lease(before));
+      return true;
+    } catch (error) {
+      if (isConflict(error)) return false;
+      throw error;
     }
   }
 

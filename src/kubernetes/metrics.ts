@@ -6,6 +6,8 @@ export interface Measured {
   readonly namespace: string;
   readonly name: string;
   readonly latest: Latest | null;
+  /** Something keeps the operator from looking after it as it is asked for. */
+  readonly hindered: boolean;
 }
 
 interface Metric {
@@ -99,14 +101,20 @@ export function metricsText(clusters: readonly Measured[], leading: boolean): st
     '# TYPE baton_operator_memory_bytes gauge',
     `baton_operator_memory_bytes ${process.memoryUsage.rss()}`,
   ];
+  const tell = (metric: string, { namespace, name }: Measured, [labels, value]: Sample): void => {
+    const all = Object.entries({ namespace, cluster: name, ...labels });
+    lines.push(`${metric}{${all.map(([label, text]) => `${label}="${text}"`).join(',')}} ${value}`);
+  };
+  lines.push(
+    '# HELP baton_cluster_hindered Whether something keeps the operator from looking after the cluster as it is asked for.',
+    '# TYPE baton_cluster_hindered gauge',
+  );
+  for (const cluster of clusters) tell('baton_cluster_hindered', cluster, [{}, Number(cluster.hindered)]);
   for (const { name, help, samples } of METRICS) {
     lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} gauge`);
     for (const cluster of clusters) {
       if (cluster.latest === null) continue;
-      for (const [labels, value] of samples({ ...cluster, latest: cluster.latest })) {
-        const all = Object.entries({ namespace: cluster.namespace, cluster: cluster.name, ...labels });
-        lines.push(`${name}{${all.map(([label, text]) => `${label}="${text}"`).join(',')}} ${value}`);
-      }
+      for (const sample of samples({ ...cluster, latest: cluster.latest })) tell(name, cluster, sample);
     }
   }
   return `${lines.join('\n')}\n`;

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { defaultCluster } from '../spec/parse.ts';
@@ -46,7 +48,13 @@ const stopped = (state: Record<string, unknown>) => ({
 });
 
 async function members(
-  work: (server: FakeApiServer, members: PodMembers, seen: (check: () => boolean) => Promise<void>) => Promise<void>,
+  work: (
+    server: FakeApiServer,
+    members: PodMembers,
+    seen: (check: () => boolean) => Promise<void>,
+    /** So many milliseconds later, for them. */
+    later: (ms: number) => void,
+  ) => Promise<void>,
 ) {
   await using server = await FakeApiServer.start();
   const client = new ApiClient(server.access, { answerMs: 500 });
@@ -57,6 +65,7 @@ async function members(
   const reflecting = Promise.all([pods.run(stop.signal), claims.run(stop.signal)]);
   await Promise.all([pods.listed, claims.listed]);
   const cluster = defaultCluster('mysql');
+  let aheadMs = 0;
   const all = new PodMembers({
     client,
     namespace: 'default',
@@ -64,7 +73,7 @@ async function members(
     ownership: UNOWNED,
     pods,
     claims,
-    nowMs: () => performance.now(),
+    nowMs: () => performance.now() + aheadMs,
   });
   const seen = async (check: () => boolean): Promise<void> => {
     for (let tries = 0; tries < 200; tries++) {
@@ -74,7 +83,7 @@ async function members(
     assert.fail(`not seen: ${JSON.stringify(all.list())}`);
   };
   try {
-    await work(server, all, seen);
+    await work(server, all, seen, (ms) => void (aheadMs += ms));
   } finally {
     all.close();
     stop.abort();
@@ -211,4 +220,83 @@ test('a Pod that is scheduled nowhere says why, and which claim of which class h
     await seen(
       () => all.list()[0]?.trouble === `Unschedulable: ${message} (data-mysql-0, 3Gi, class "fast", has no volume)`,
     );
+  }));
+
+// ── Where Services lead ─────────────────────────────────────────────────────────────────────────────────────────────
+
+/** On every address of this machine: a server that lets everybody in, and says OK to everything. */
+async function mysqld(): Promise<{ port: number; die: () => void } & AsyncDisposable> {
+  const packet = (sequence: number, body: Buffer): Buffer =>
+    Buffer.concat([Buffer.from([body.length, 0, 0, sequence]), body]);
+  const numbers = [1, 0, 0, 0, ...Buffer.from('12345678\0'), 0x0f, 0xaa, 45, 2, 0, 8, 0, 21, ...Buffer.alloc(10)];
+  const [version, rest] = [Buffer.from('8.4.3\0'), Buffer.from('123456789012\0mysql_native_password\0')];
+  const greeting = Buffer.concat([Buffer.from([10]), version, Buffer.from(numbers), rest]);
+  const ok = Buffer.from([0, 0, 0, 2, 0, 0, 0]);
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => socket.destroy());
+    socket.on('data', (asked: Buffer) => socket.write(packet((asked[3] ?? 0) + 1, ok)));
+    socket.write(packet(0, greeting));
+  });
+  server.listen(0, '0.0.0.0');
+  await once(server, 'listening');
+  const die = (): void => sockets.forEach((socket) => void socket.destroy());
+  return {
+    port: (server.address() as AddressInfo).port,
+    die,
+    [Symbol.asyncDispose]: async () => {
+      die();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+const withAddress = (podIP: string) => ({ spec: { nodeName: 'node1' }, status: { podIP } });
+const open = (all: PodMembers, host: string, port: number) =>
+  all.open(0, { host, port, user: 'somebody', password: '' }, AbortSignal.timeout(5000));
+
+test('a Service leads nowhere for a Pod without an address, and to a Pod that has one', () =>
+  members(async (server, all, seen) => {
+    server.put(PODS_PATH, 'mysql-0', { status: {} });
+    assert.equal(all.target(0), null);
+    server.put(PODS_PATH, 'mysql-0', withAddress('127.0.0.1'));
+    await seen(() => all.target(0) !== null);
+    const uid = server.read(PODS_PATH, 'mysql-0')?.metadata.uid;
+    assert.deepEqual(all.target(0), { ordinal: 0, ip: '127.0.0.1', podUid: uid, node: 'node1' });
+  }));
+
+test('a Service stays with whoever answers, also once its Pod is deleted and the next one has an address', () =>
+  members(async (server, all, seen, later) => {
+    await using mysql = await mysqld();
+    server.put(PODS_PATH, 'mysql-0', withAddress('127.0.0.1'));
+    await seen(() => all.target(0) !== null);
+    const before = all.target(0);
+    const session = await open(all, '127.0.0.1', mysql.port);
+    server.remove(PODS_PATH, 'mysql-0');
+    server.put(PODS_PATH, 'mysql-0', withAddress('127.0.0.2'));
+    await seen(() => all.address(0)?.host === '127.0.0.2');
+    later(60_000);
+    assert.deepEqual(all.target(0), before);
+    let over = false;
+    session.onBroken(() => (over = true));
+    mysql.die();
+    await seen(() => over);
+    assert.deepEqual(all.target(0), before, 'it may be back in a moment, or somebody else is chosen first');
+    later(6000);
+    assert.equal(all.target(0)?.ip, '127.0.0.2');
+  }));
+
+test('a Service leads to the next Pod as soon as that answers', () =>
+  members(async (server, all, seen) => {
+    await using mysql = await mysqld();
+    server.put(PODS_PATH, 'mysql-0', withAddress('127.0.0.1'));
+    await seen(() => all.target(0) !== null);
+    await open(all, '127.0.0.1', mysql.port);
+    server.put(PODS_PATH, 'mysql-0', withAddress('127.0.0.2'));
+    await seen(() => all.address(0)?.host === '127.0.0.2');
+    assert.equal(all.target(0)?.ip, '127.0.0.1');
+    await open(all, '127.0.0.2', mysql.port);
+    assert.equal(all.target(0)?.ip, '127.0.0.2');
   }));

@@ -65,11 +65,17 @@ test('a spec that makes no sense is told, and since when a condition holds stays
 });
 
 test('metrics are what Prometheus reads: each with help and type, one sample a line, labelled by cluster', () => {
-  const text = metricsText([{ namespace: 'shop', name: 'mysql', latest: healthy }], true);
+  const text = metricsText([{ namespace: 'shop', name: 'mysql', latest: healthy, hindered: false }], true);
   assert.match(text, /^baton_operator_leader 1$/m);
   assert.match(text, /^baton_cluster_state\{namespace="shop",cluster="mysql",state="healthy"\} 1$/m);
   assert.match(text, /^baton_member_primary\{namespace="shop",cluster="mysql",member="0"\} 1$/m);
   for (const line of text.trimEnd().split('\n')) {
     assert.match(line, /^(# (HELP|TYPE) [a-z_]+ .+|[a-z_]+(\{([a-z]+="[^"]*",?)+\})? -?[\d.e+]+)$/);
   }
+});
+
+test('a cluster whose spec makes no sense is told of by the metrics, though nothing is known of it', () => {
+  const text = metricsText([{ namespace: 'shop', name: 'mysql', latest: null, hindered: true }], true);
+  assert.match(text, /^baton_cluster_hindered\{namespace="shop",cluster="mysql"\} 1$/m);
+  assert.doesNotMatch(text, /^baton_cluster_state\{/m);
 });

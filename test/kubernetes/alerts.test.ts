@@ -59,8 +59,10 @@ async function withRules(work: (directory: string, file: string) => Promise<void
 /** How often Prometheus asks and evaluates. */
 const STEP_SECONDS = 15;
 
+/** Of a cluster with a spec that makes no sense. */
+const SENSELESS = 'senseless';
 /** What there is to see: a cluster, which the first of two operators looks after, or `null`: no operator leads. */
-type Sight = View | null;
+type Sight = View | typeof SENSELESS | null;
 type Series = Map<string, Map<number, string>>;
 
 function tell(series: Series, step: number, operator: number, text: string): void {
@@ -83,8 +85,9 @@ function seriesOf(sight: (minute: number) => Sight, minutes: number): { series: 
   const steps = (minutes * 60) / STEP_SECONDS + 1;
   for (let step = 0; step < steps; step++) {
     const seen = sight((step * STEP_SECONDS) / 60);
-    const latest = seen === null ? null : { decision: decideLast(lasting(seen, 60_000)), view: seen };
-    tell(all, step, 0, metricsText([{ namespace: 'shop', name: 'mysql', latest }], seen !== null));
+    const hindered = seen === SENSELESS;
+    const latest = seen === null || hindered ? null : { decision: decideLast(lasting(seen, 60_000)), view: seen };
+    tell(all, step, 0, metricsText([{ namespace: 'shop', name: 'mysql', latest, hindered }], seen !== null));
     tell(all, step, 1, metricsText([], false));
   }
   return [...all].map(([series, samples]) => {
@@ -216,6 +219,11 @@ const STORIES: readonly Story[] = [
     what: 'a cluster that does not come about',
     sight: () => creating,
     fire: { 9.75: {}, 10: { BatonClusterNotCreated: state('creating') } },
+  },
+  {
+    what: 'a spec that makes no sense',
+    sight: () => SENSELESS,
+    fire: { 4.75: {}, 5: { BatonClusterHindered: CLUSTER } },
   },
   { what: 'another operator takes over', sight: since5(null, 5.5), fire: { 5.75: {}, 6.5: {} } },
   { what: 'no operator leads', sight: since5(null), fire: { 5.75: {}, 6: { BatonNoOperator: {} } } },
