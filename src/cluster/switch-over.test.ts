@@ -134,6 +134,16 @@ describe('a switchover', () => {
     assert.deepEqual([later.memory.switchover?.phase, later.primary.hold], ['draining', true]);
   });
 
+  it('so until the target has nearly caught up, however small the lag that is allowed', () => {
+    const behind = (lagSeconds: number): View => ask([replica(1, '0:1-90', { lagSeconds })]);
+    const first = decide(behind(0.6));
+    assert.deepEqual([first.memory.switchover?.phase, first.primary.hold], ['waiting', false]);
+    assert.equal(first.reason, 'member 1 is 0.6 s behind');
+    assert.equal(decide({ ...behind(0.5), nowMs: LATER_MS + 100 }, first.memory).memory.switchover?.phase, 'draining');
+    const later = decide({ ...behind(0.6), nowMs: LATER_MS + 5000 }, first.memory);
+    assert.equal(later.memory.switchover?.phase, 'draining', 'it is tried all the same after the grace');
+  });
+
   it('holds new writes at the endpoint, lets what is open drain, and then closes', () => {
     const first = decide(ask([], { openConnections: 3 }));
     assert.deepEqual([first.primary, acts(first)], [{ members: [0], hold: true, reason: 'connections drain' }, []]);

@@ -14,6 +14,8 @@ const DRAIN_MS = 150;
 /** innodb_trx shows nothing new to who asks more often than every 0.1 s: not that a transaction is over, either. */
 const OPEN_TRANSACTIONS_MS = 150;
 const LONG_TRANSACTION_SECONDS = 1;
+/** Beyond, the target would hardly have applied in time what it lacks once the old primary is closed. */
+const NEARLY_SECONDS = 0.5;
 const PUT_OFF_MS = 3000;
 const RETRY_MS = 2000;
 const MAX_RETRY_MS = 300_000;
@@ -146,11 +148,19 @@ export function continueSwitchover(plan: Plan, primary: Answering): boolean {
       const refusal = unable(plan, target, primary);
       if (refusal !== null && member.busy === null) return undo(plan, primary, now, refusal);
       if (primary.server.access !== 'open') return undo(plan, primary, now, 'the primary was closed by somebody else');
-      // Nobody is held up meanwhile: a long transaction gets its grace, and all others go on.
-      const long = primary.server.oldestTransactionSeconds >= LONG_TRANSACTION_SECONDS;
-      if (long && elapsedMs < plan.view.wanted.limits.switchoverGraceMs) {
+      // Nobody is held up meanwhile: a long transaction gets its grace, the target catches up, and all others go on.
+      const open = primary.server.oldestTransactionSeconds;
+      const lag = server.lagSeconds ?? 0;
+      if (
+        (open >= LONG_TRANSACTION_SECONDS || lag > NEARLY_SECONDS) &&
+        elapsedMs < plan.view.wanted.limits.switchoverGraceMs
+      ) {
         plan.soon(OPEN_TRANSACTIONS_MS);
-        return announce(plan, primary, `a transaction is open for ${primary.server.oldestTransactionSeconds} s`);
+        const why =
+          open >= LONG_TRANSACTION_SECONDS
+            ? `a transaction is open for ${open} s`
+            : `member ${now.to} is ${lag.toFixed(1)} s behind`;
+        return announce(plan, primary, why);
       }
       plan.soon(3);
       enter(plan, { ...now, phase: 'draining', sinceMs: plan.view.nowMs });

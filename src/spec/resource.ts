@@ -340,7 +340,7 @@ const SPEC = z
         graceSeconds: seconds(0, 600)
           .default(5)
           .describe(
-            'How long transactions that are open on the old primary may take to end, before they are killed; new writes are held meanwhile.',
+            'How long everybody goes on writing while transactions that are open on the old primary come to their end, or are killed then, and its successor catches up.',
           ),
       })
       .prefault({})
