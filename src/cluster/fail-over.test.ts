@@ -186,6 +186,13 @@ describe('a row that too few of S have to have been acknowledged', () => {
     );
   });
 
+  it('nor is it said to be lost while one who may lack it, too, is being sealed', () => {
+    const two = { record: { required: 2 }, wanted: { required: 2 } };
+    const full = sealed(1, '0:1-105', {}, { disk: 'no space left' });
+    assert.equal(decide(view([gone(0), full, replica(2)], two)).state, 'failing-over');
+    assert.equal(decide(view([gone(0), full, sealed(2)], two)).record?.next.primary?.ordinal, 2);
+  });
+
   it('is, if it was in the former floor', () => {
     const former = { ...two, record: { ...two.record, floor: rows('0:1-95').toString() } };
     const all = [sealed(1, '0:1-100'), sealed(2, '0:1-90'), sealed(3, '0:1-90'), sealed(4, '0:1-80')];

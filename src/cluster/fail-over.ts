@@ -113,8 +113,11 @@ function fromAckers(plan: Plan, others: readonly Answering[], sealed: readonly A
   }
   const { floor, candidate } = successor(plan, sealed);
   if (candidate === null) {
-    if (others.some((one) => !sealed.includes(one) && rowsOf(one.server).contains(floor))) {
-      plan.reason = `${plan.reason}: one that has everything is being sealed`;
+    // An acker that is not sealed yet counts as one that has whatever others have.
+    const mayHelp = (one: Answering): boolean =>
+      rowsOf(one.server).contains(floor) || (ackerOf(one, record, view) !== null && one.server.access === 'closed');
+    if (others.some((one) => !sealed.includes(one) && mayHelp(one))) {
+      plan.reason = `${plan.reason}: others are being sealed`;
       return null;
     }
     plan.state = 'lost';

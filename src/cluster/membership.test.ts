@@ -379,8 +379,16 @@ describe('k is raised', () => {
     const off = primary(0, { source: { enabled: false, active: false } });
     assert.equal(act(decide(view([off], none)), 'set-required', 0)?.required, 1);
     assert.equal(withBarrier(view([primary(0)], none)).record?.next.required, 1);
-    const inactive = view([primary(0, { source: { active: false } })], none);
-    assert.equal(withBarrier(inactive).record, null);
+    const passed = withBarrier(view([primary(0)], none)).memory;
+    const barrier = { purpose: `raise to 1 in epoch ${EPOCH}`, state: 'passed', sinceMs: LATER_MS } as const;
+    const inactive = { ...view([primary(0, { source: { active: false } })], none), barrier };
+    assert.equal(decide(inactive, passed).record, null);
+  });
+
+  it('from none, anew, if what had been switched on has given up waiting since', () => {
+    const none = { record: { required: 0, mode: 'adaptive' }, wanted: { mode: 'adaptive' } } as const;
+    const inactive = decide(view([primary(0, { source: { active: false } })], none));
+    assert.deepEqual([act(inactive, 'set-required', 0)?.required, act(inactive, 'barrier', 0)], [0, undefined]);
   });
 
   it('not while somebody outside S may be attached', () => {

@@ -156,6 +156,11 @@ function raise(plan: Plan, primary: Answering): void {
   // Only S may be attached before any acknowledgement counts.
   const may = record.ackers.map((acker) => acker.ordinal);
   if ([...server.source.unlocked, ...notLockedOut(plan, primary)].some((ordinal) => !may.includes(ordinal))) return;
+  // Somebody shortened its timeout: it would go on so.
+  if (server.source.enabled && !server.source.active) {
+    plan.act(member, { kind: 'set-required', required: 0 }, 'it has given up waiting: to be switched on anew');
+    return;
+  }
   const { source } = server;
   if (!source.enabled || source.required !== required) {
     plan.act(member, { kind: 'set-required', required }, `${required} members are in sync`);

@@ -47,6 +47,13 @@ function hasHeir(some: readonly Data[]): boolean {
   });
 }
 
+/** One that S names as it was before its data was lost and after, and that is lost again, was two that could acknowledge. */
+function lostServers({ ackers }: ClusterRecord, lost: ReadonlySet<number>): number {
+  const named = (ordinal: number): Set<string> =>
+    new Set(ackers.filter((acker) => acker.ordinal === ordinal).map(({ serverUuid }) => serverUuid));
+  return [...lost].reduce((sum, ordinal) => sum + Math.max(1, named(ordinal).size), 0);
+}
+
 export class Checks {
   readonly #world: World;
   /** Rows that were answered with OK, in that order. */
@@ -489,7 +496,7 @@ export class Checks {
     const holds = ({ ordinal: other, data }: Member): boolean =>
       !lost.has(other) && data !== null && rowsIn(data).contains(floor);
     if (!this.#world.members.some(holds) || !this.#oneHasAll(record, lost)) return false;
-    if (record.mode === 'quorum') return lost.size <= record.required;
+    if (record.mode === 'quorum') return lostServers(record, lost) <= record.required;
     if (!lost.has(record.primary.ordinal)) return true;
     if (this.#mayBeLowered(record)) return false;
     const surviving = record.ackers.filter((acker) => !lost.has(acker.ordinal) && this.#dataOf(acker) !== null).length;
@@ -504,9 +511,11 @@ export class Checks {
     const server = primary === null ? null : this.#world.member(primary.ordinal).server;
     const about = this.#world.livingBrains.some(({ process }) => process.frozenMs < STEADY_MS);
     if (server === null || !about) return ackers.length < required;
+    // With a full disk it acknowledges nothing, attached or not.
     const attached = ackers.filter(
       (acker) =>
-        this.#dataOf(acker) !== null && this.#world.member(acker.ordinal).server?.receiver.hears(server) === true,
+        this.#dataOf(acker)?.full === false &&
+        this.#world.member(acker.ordinal).server?.receiver.hears(server) === true,
     );
     return attached.length < required;
   }

@@ -9,6 +9,8 @@ const RETRY_MS = 1000;
 /** Transactions that are applied at once; they commit in their order all the same. */
 const BATCH = 40;
 const BATCH_MS = 500;
+/** For so long at a time it syncs without a look at how fast the disk is. */
+const SYNC_MS = 300;
 /** How often a source that dies leaves a part of a transaction behind. */
 const PARTLY = 0.3;
 /** How long an applier that is told to stop waits for the rest of a transaction. */
@@ -31,6 +33,8 @@ export class Receiver {
 
   /** What it comes to once there is room for what it received: until then it does nothing, and hears of nothing. */
   #held: (() => void)[] | null = null;
+  /** With sync_relay_log=1: what is acknowledged as soon as it is on the disk, in its order. */
+  #unsynced: { transactions: number; readonly acknowledge: () => void }[] = [];
 
   constructor(server: Server) {
     this.#server = server;
@@ -57,6 +61,7 @@ export class Receiver {
 
   #end(state: 'connecting' | 'off'): void {
     this.#attempt++;
+    this.#unsynced = [];
     this.#connection?.closeByClient();
     this.#connection = null;
     this.state = state;
@@ -226,8 +231,25 @@ export class Receiver {
     if (this.#server.syncsRelay) data.relaySynced = data.relay.length;
     this.#server.applier.kick();
     if (!wantsAck || !this.acking) return;
-    const diskMs = this.#server.syncsRelay ? this.#server.syncMs * transactions.length : 0.05;
-    connection.toServer(() => source.acknowledge(data.serverId, end), diskMs);
+    const acknowledge = (): void => connection.toServer(() => source.acknowledge(data.serverId, end), 0.05);
+    if (!this.#server.syncsRelay) return acknowledge();
+    const idle = this.#unsynced.length === 0;
+    this.#unsynced.push({ transactions: transactions.length, acknowledge });
+    if (idle) this.#sync(this.#attempt);
+  }
+
+  /** A few at a time: a slow disk may be quicker again before all is on it. */
+  #sync(attempt: number): void {
+    const [next] = this.#unsynced;
+    if (next === undefined) return;
+    const { syncMs } = this.#server;
+    const some = Math.min(next.transactions, Math.max(1, Math.floor(SYNC_MS / syncMs)));
+    this.#server.after(some * syncMs, () => {
+      if (attempt !== this.#attempt) return;
+      next.transactions -= some;
+      if (next.transactions === 0) this.#unsynced.shift()?.acknowledge();
+      this.#sync(attempt);
+    });
   }
 }
 
