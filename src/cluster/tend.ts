@@ -158,7 +158,8 @@ function release(plan: Plan, { member, server }: Answering, stillMs: number): vo
   const { barrier, nowMs } = plan.view;
   plan.soon(100);
   // Ever more rarely: each waits in a session of its own for as long as nothing is acknowledged.
-  if (barrier?.state === 'pending' && nowMs - barrier.sinceMs < Math.max(RELEASE_AGAIN_MS, stillMs / 2)) return;
+  const sinceMs = barrier?.state === 'pending' && barrier.purpose === 'release' ? barrier.sinceMs : -Infinity;
+  if (nowMs - sinceMs < Math.max(RELEASE_AGAIN_MS, stillMs / 2)) return;
   plan.act(member, { kind: 'barrier', purpose: 'release' }, `release after ${server.executed.toString()}`);
 }
 
