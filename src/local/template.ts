@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
-import { chmod, cp, mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
-import { constants } from 'node:fs';
+import { chmod, cp, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -56,7 +55,7 @@ export async function ensureTemplate({
       if (isOneOfAKind(file)) await rm(join(dataDir, file), { recursive: true, force: true });
     }
     // Copied, because a copy is sparse: a third of the size, and read faster by every copy after.
-    await copyDirectory(dataDir, join(staging, name));
+    await copyDirectory(dataDir, join(staging, name), ['--sparse=always']);
     return { directory: join(staging, name), name };
   });
 }
@@ -136,33 +135,14 @@ function templateFailure(distribution: Distribution, during: string, log: string
 }
 
 /**
- * Copies a template to `target` for one member, 0700: shared with the template where the file system can (reflink), and
- * all of it with its place on the disk.
+ * Copies a template to `target` for one member, 0700, with its place on the disk: InnoDB writes into the pages that it has
+ * and asks nobody. Where there is no room for one that a sparse or shared copy did without, the server ends, and its next
+ * life finds a torn page.
  * @throws DistributionError: DATADIR_NOT_EMPTY when there is something at `target` already, which is never overwritten;
  * NO_DISK_SPACE.
  */
 export async function copyTemplate(template: string, target: string): Promise<void> {
-  await copyDirectory(template, target);
-  await reserve(target);
-}
-
-/**
- * Takes the room that a sparse copy does without. InnoDB writes into the pages that it has and asks nobody: where there
- * is no room for one, the server ends, and its next life finds a torn page. What the file system can't do is left.
- */
-async function reserve(directory: string): Promise<void> {
-  const entries = await readdir(directory, { withFileTypes: true, recursive: true });
-  const reserved = entries.map(async (entry) => {
-    if (!entry.isFile()) return;
-    const path = join(entry.parentPath, entry.name);
-    const { size, blocks } = await stat(path);
-    if (blocks * 512 >= size) return;
-    const { exitCode, stderr } = await runCommand(['fallocate', '--length', String(size), path], {
-      timeoutMs: startDeadlineMs,
-    });
-    if (exitCode !== 0 && /no space/i.test(stderr)) throw noRoomFor(directory);
-  });
-  await Promise.all(reserved);
+  await copyDirectory(template, target, ['--sparse=never', '--reflink=never']);
 }
 
 function noRoomFor(directory: string): DistributionError {
@@ -173,7 +153,7 @@ function noRoomFor(directory: string): DistributionError {
   );
 }
 
-async function copyDirectory(template: string, target: string): Promise<void> {
+async function copyDirectory(template: string, target: string, options: readonly string[]): Promise<void> {
   await mkdir(target, { recursive: true, mode: 0o700 });
   if ((await readdir(target)).length > 0) {
     throw new DistributionError(
@@ -182,12 +162,12 @@ async function copyDirectory(template: string, target: string): Promise<void> {
       'Remove it if nobody needs what is in it.',
     );
   }
-  const argv = ['cp', '-a', '--sparse=always', '--reflink=auto', `${template}/.`, target];
+  const argv = ['cp', '-a', ...options, `${template}/.`, target];
   const copied = await runCommand(argv, { timeoutMs: startDeadlineMs });
   if (copied.exitCode !== 0) {
     if (/no space/i.test(copied.stderr)) throw noRoomFor(target);
     // A cp that is not GNU's knows neither option.
-    await cp(template, target, { recursive: true, preserveTimestamps: true, mode: constants.COPYFILE_FICLONE });
+    await cp(template, target, { recursive: true, preserveTimestamps: true });
   }
   await chmod(target, 0o700);
 }
