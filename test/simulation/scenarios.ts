@@ -1027,6 +1027,27 @@ export const SCENARIOS: readonly Scenario[] = [
     },
   },
   {
+    name: 'wedge-given-up-while-k-is-raised',
+    history:
+      'adaptive, n=2, k=0: 0 waits for 1 again, which is to be proven by a barrier; somebody shortens the time that a commit waits, and it waits no more: barrier after barrier proves nothing, for ever',
+    mutation: null,
+    async play() {
+      const stage = await Stage.open({ members: 2 });
+      stage.down(1);
+      await stage.until('0 waits for none', () => !stage.server(0).source.enabled);
+      stage.up(1);
+      await stage.until('0 waits for one', () => stage.server(0).source.enabled);
+      stage.server(0).timeoutMs = 1;
+      stage.note('acks of 1 take their time');
+      stage.world.network.slow(1, 0, 20);
+      stage.write();
+      await stage.until('status is OFF', () => !stage.server(0).source.active);
+      stage.world.network.slow(1, 0, 0);
+      await stage.until('k is 1', () => stage.record.required === 1);
+      await stage.endsWell();
+    },
+  },
+  {
     name: 'seen-before-the-pause',
     history:
       'adaptive, n=2, k=1: 1 is just recorded as the primary; the brain looks, and pauses; 1 loses its disk; the brain goes on with what it saw, and lowers k to 0 for a primary that is no more',
