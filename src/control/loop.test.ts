@@ -708,6 +708,21 @@ describe('a look', () => {
     for (const contact of said) assert.equal(contact?.kind === 'answers' && contact.server.serverUuid, 'another');
   });
 
+  it('asks one again that answers a question from long ago, perhaps from before the process stood still', async (t) => {
+    const one = await stage(t);
+    one.slow.add(2);
+    while (one.member(2).contact.kind !== 'silent') await one.clock.advance(1);
+    // Between two looks.
+    one.show(answering(2, '', { serverUuid: 'another' }));
+    one.clock.now += 9000;
+    one.slow.delete(2);
+    const decided = one.views.length;
+    await one.clock.advance(1000);
+    const said = one.views.slice(decided).map(({ view }) => view.members[2]?.contact);
+    assert.ok(said.length > 0);
+    for (const contact of said) assert.equal(contact?.kind === 'answers' && contact.server.serverUuid, 'another');
+  });
+
   it('counts all the same where it always takes that long', async (t) => {
     const one = await stage(t);
     let looks = 0;

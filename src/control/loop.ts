@@ -290,7 +290,17 @@ export class Loop {
     const deadlineMs = before?.kind === 'silent' ? SILENT_MS : ANSWER_MS;
     // An answer that is still to come was asked for earlier.
     if (before?.kind !== 'silent') this.#lookedAtMs.set(ordinal, this.#options.clock.nowMs());
-    this.#contacts.set(ordinal, await this.#link(ordinal).observe(deadlineMs));
+    const link = this.#link(ordinal);
+    const contact = await link.observe(deadlineMs);
+    this.#contacts.set(ordinal, contact);
+    const nowMs = this.#options.clock.nowMs();
+    if (before?.kind !== 'silent' || contact.kind !== 'answers') return;
+    // What it was asked long ago may be long past. One that is always so slow is believed all the same.
+    if (nowMs - (this.#lookedAtMs.get(ordinal) ?? nowMs) <= STALE_MS) return;
+    const again = await link.observe(ANSWER_MS);
+    if (again.kind === 'silent') return;
+    this.#lookedAtMs.set(ordinal, nowMs);
+    this.#contacts.set(ordinal, again);
   }
 
   #link(ordinal: number): MemberLink {
