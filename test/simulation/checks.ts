@@ -522,13 +522,19 @@ export class Checks {
     return attached.length < required;
   }
 
-  /** Rows of their own, as errant ones are, on two ackers: no member could take over that has both. */
-  #oneHasAll({ ackers }: ClusterRecord, lost: ReadonlySet<number>): boolean {
+  /**
+   * Rows of their own, as errant ones are, on two ackers: no member could take over that has both. Nor if one of them has
+   * such rows, and what the primary wrote is still on its way to another.
+   */
+  #oneHasAll({ ackers, primary }: ClusterRecord, lost: ReadonlySet<number>): boolean {
     const rows = ackers.flatMap((acker) => {
       const data = lost.has(acker.ordinal) ? null : this.#dataOf(acker);
       return data === null ? [] : [rowsIn(data)];
     });
-    return rows.length === 0 || rows.some((all) => rows.every((some) => all.contains(some)));
+    const data = primary === null ? null : this.#dataOf(primary);
+    const history = data === null ? new Gtids() : rowsIn(data);
+    const due = data !== null && rows.some((some) => !history.contains(some)) ? [...rows, history] : rows;
+    return rows.length === 0 || rows.some((all) => due.every((some) => all.contains(some)));
   }
 
   #caughtUp(ordinal: number, record: ClusterRecord): boolean {
