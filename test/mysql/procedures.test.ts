@@ -492,6 +492,47 @@ test('disarm refuses a primary that is open, and switches a drained one off', as
   assert.equal((await look(server)).source.enabled, false);
 });
 
+test('disarm: who logs in meanwhile is let in, though nobody is while MySQL switches it off', async (t) => {
+  await using server = await servers.source(1);
+  const acting = await server.acting();
+  using acker = await Acker.attach(server, { automatic: true });
+  assert.equal(await (await server.write(1)).within(15_000), 'OK');
+  assert.ok(acker.asked.length > 0);
+  await close(acting, await server.session('controller', soon(), server.adminPort), soon());
+  const from = performance.now();
+  let over = false;
+  const disarming = disarm(acting, soon()).finally(() => (over = true));
+  await until('its replicas are sent away', async () => (await look(server)).source.connected.length === 0);
+  (await server.session('application')).destroy();
+  t.diagnostic(`in after ${(performance.now() - from).toFixed(0)} ms`);
+  assert.equal(over, false);
+  await disarming;
+  t.diagnostic(`${(performance.now() - from).toFixed(0)} ms`);
+  assert.equal((await look(server)).source.enabled, false);
+});
+
+test('a former primary follows and applies before it is disarmed; it is not reopened then, and waits anew once it is opened', async () => {
+  await using former = await servers.source(1);
+  await using next = await servers.replica(1, former);
+  assert.equal(await (await former.write(1)).within(15_000), 'OK');
+  await next.caughtUp(former);
+  const acting = await former.acting();
+  await close(acting, await former.session('controller', soon(), former.adminPort), soon());
+  const opening = await next.acting();
+  await prepare(opening, 0, [0], soon());
+  await open(opening, 0, soon());
+  await follow(acting, 0, next.address, passwords.replication, 0.25, soon());
+  for (let n = 2; n < 5; n++) assert.equal(await (await next.write(n)).within(15_000), 'OK');
+  await former.caughtUp(next);
+  assert.equal((await look(former)).source.enabled, true);
+  await assert.rejects(reopen(acting, soon()), ProcedureRefusedError);
+  assert.equal((await look(former)).access, 'closed');
+  await prepare(acting, 1, [1, 2, 3], soon());
+  await open(acting, 1, soon());
+  assert.equal((await look(former)).source.active, true);
+  await (await former.waitingWrite(5)).stillWaits();
+});
+
 // ── Accounts ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 test('locked out: no connection of theirs is left, others stay, and unlocked they come back', async () => {

@@ -758,7 +758,7 @@ export const SCENARIOS: readonly Scenario[] = [
       stage.makeRoom(0);
       await stage.until(
         'writes go on',
-        () => stage.state === 'degraded' && stage.server(0).waitsForRoom === 0,
+        () => stage.state === 'degraded' && stage.world.member(0).server?.waitsForRoom === 0,
         10 * SECONDS,
       );
       await stage.acknowledged(stage.write());

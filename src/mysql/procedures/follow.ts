@@ -50,7 +50,10 @@ export async function follow(
   heartbeatSeconds: number,
   signal: AbortSignal,
 ): Promise<void> {
-  await refuseSource(session, signal);
+  if (await refuseSource(session, signal)) {
+    // Nobody is told OK by a server that is closed: its applier need not wait until it no longer waits like a primary.
+    await session.query('SET GLOBAL rpl_semi_sync_source_timeout = 1', [], signal);
+  }
   // The same source as before: what is received and not yet applied stays where it is.
   if (await isTurnedTo(session, ordinal, source, signal)) await session.query('STOP REPLICA IO_THREAD', [], signal);
   else await turn(session, ordinal, source, password, heartbeatSeconds, signal);
@@ -123,14 +126,16 @@ async function killApplier(session: Session, id: number, signal: AbortSignal): P
 
 /**
  * A member on which commits could still wait is no replica yet: a former primary is closed first, or killed. One that was
- * closed may acknowledge already while its semi-synchronous replication as a source is still being switched off.
+ * closed may acknowledge already while its semi-synchronous replication as a source is still to be switched off: then true.
  */
-async function refuseSource(session: Session, signal: AbortSignal): Promise<void> {
+async function refuseSource(session: Session, signal: AbortSignal): Promise<boolean> {
   const [row] = await session.query(
     'SELECT @@global.rpl_semi_sync_source_enabled AS enabled, @@global.super_read_only AS super, @@global.read_only AS plain',
     [],
     signal,
   );
   const closed = Number(row?.['super']) === 1 && Number(row?.['plain']) === 1;
-  if (Number(row?.['enabled']) !== 0 && !closed) throw new ProcedureRefusedError('commits may still wait on it');
+  const waits = Number(row?.['enabled']) !== 0;
+  if (waits && !closed) throw new ProcedureRefusedError('commits may still wait on it');
+  return waits;
 }

@@ -1,6 +1,7 @@
 /** Open a prepared member for writes, and close it again. */
+import { LONGEST_TIMEOUT_MS } from '../config-file.ts';
 import type { Session } from '../session.ts';
-import { StatementError } from '../session.ts';
+import { kill } from './accounts.ts';
 import { ProcedureRefusedError } from './refused.ts';
 import { refuseUnlessWaiting, waitForEver } from './required.ts';
 
@@ -42,7 +43,15 @@ export async function close(session: Session, killer: Session, signal: AbortSign
   await killAll(session, `SELECT ID FROM performance_schema.processlist WHERE ${CLIENTS}`, signal);
 }
 
+/** As it was before it was closed: one that has followed since does not wait for acknowledgements as it did. */
 export async function reopen(session: Session, signal: AbortSignal): Promise<void> {
+  const [row] = await session.query(
+    'SELECT @@global.rpl_semi_sync_source_enabled AS enabled, @@global.rpl_semi_sync_source_timeout AS timeoutMs',
+    [],
+    signal,
+  );
+  if (Number(row?.['enabled']) !== 0 && Number(row?.['timeoutMs']) !== LONGEST_TIMEOUT_MS)
+    throw new ProcedureRefusedError('it has followed since it was closed');
   await session.run(
     ['SET GLOBAL super_read_only = OFF', 'SET GLOBAL read_only = OFF', 'SET GLOBAL event_scheduler = ON'],
     signal,
@@ -51,7 +60,8 @@ export async function reopen(session: Session, signal: AbortSignal): Promise<voi
 
 /**
  * A closed primary is drained: closing it waits for every commit, and none can begin after; so switching this off says OK
- * to nobody. It takes up to a second: MySQL's thread for acknowledgements looks up as often as that.
+ * to nobody. It takes up to a second, for which nobody can log in: MySQL's thread for acknowledgements looks up as often
+ * as that. So it is done just before the thread looks up.
  */
 export async function disarm(session: Session, signal: AbortSignal): Promise<void> {
   const [row] = await session.query(
@@ -60,7 +70,27 @@ export async function disarm(session: Session, signal: AbortSignal): Promise<voi
     signal,
   );
   if (Number(row?.['super']) !== 1 || Number(row?.['plain']) !== 1) throw new ProcedureRefusedError('it is not closed');
+  await untilItLooksUp(session, signal);
   await session.query('SET GLOBAL rpl_semi_sync_source_enabled = OFF', [], signal);
+}
+
+const REPLICAS = `SELECT ID FROM performance_schema.processlist WHERE USER LIKE 'baton\\_replica\\_%'`;
+const LOOKS_UP_ROUNDS = 220;
+
+/**
+ * A connection of a replica's that is killed is let go by that thread when it looks up next: when it is gone, there is most
+ * of a second left. Who follows a former primary still has to turn to another anyhow. Without any, it is not known.
+ */
+async function untilItLooksUp(session: Session, signal: AbortSignal): Promise<void> {
+  const ids = (await session.query(REPLICAS, [], signal)).map((row) => Number(row['ID']));
+  if (ids.length === 0) return;
+  for (const id of ids) await kill(session, id, signal);
+  for (let round = 0; round < LOOKS_UP_ROUNDS; round++) {
+    const left = await session.query(REPLICAS, [], signal);
+    if (!left.some((row) => ids.includes(Number(row['ID'])))) break;
+    await session.query('DO SLEEP(0.005)', [], signal);
+  }
+  await session.query('DO SLEEP(0.9)', [], signal);
 }
 
 const CLIENTS = `USER IS NOT NULL AND USER NOT LIKE 'baton\\_%' AND USER NOT IN ('system user', 'event_scheduler', 'unauthenticated user')`;
@@ -86,10 +116,6 @@ async function endWriters(killer: Session, signal: AbortSignal): Promise<void> {
 
 async function killAll(killer: Session, select: string, signal: AbortSignal): Promise<void> {
   for (const row of await killer.query(select, [], signal)) {
-    try {
-      await killer.query(`KILL CONNECTION ${Number(row['ID'])}`, [], signal);
-    } catch (error) {
-      if (!(error instanceof StatementError && error.errno === 1094)) throw error;
-    }
+    await kill(killer, Number(row['ID']), signal);
   }
 }

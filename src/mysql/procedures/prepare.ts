@@ -20,6 +20,7 @@ export async function prepare(
   await session.query('RESET REPLICA ALL', [], signal);
   await session.query('SET GLOBAL rpl_semi_sync_replica_enabled = OFF', [], signal);
   await session.query('SET GLOBAL super_read_only = ON', [], signal);
+  await rearm(session, signal);
   // Before anybody could write: from here on a commit waits.
   await setRequired(session, required, signal);
   const others = Array.from({ length: MAX_MEMBERS }, (_, ordinal) => ordinal).filter(
@@ -31,4 +32,16 @@ export async function prepare(
   await unlockAccounts(session, unlocked, signal);
   await session.query('SET GLOBAL super_read_only = ON', [], signal);
   await session.query('SET GLOBAL offline_mode = OFF', [], signal);
+}
+
+/** One that was primary, followed, and is chosen again before it was disarmed waits no more, and only OFF and ON change that. */
+async function rearm(session: Session, signal: AbortSignal): Promise<void> {
+  const [row] = await session.query(
+    `SELECT @@global.rpl_semi_sync_source_enabled AS enabled,
+       (SELECT variable_value FROM performance_schema.global_status WHERE variable_name = 'Rpl_semi_sync_source_status') AS status`,
+    [],
+    signal,
+  );
+  if (Number(row?.['enabled']) === 1 && row?.['status'] !== 'ON')
+    await session.query('SET GLOBAL rpl_semi_sync_source_enabled = OFF', [], signal);
 }
