@@ -108,10 +108,14 @@ function choose(plan: Plan, primary: Answering, to: number | null): Answering | 
   return able[0] ?? 'no replica is attached and within the lag limit';
 }
 
-function unable(plan: Plan, one: Answering, primary: Answering): string | null {
+function unable(
+  plan: Plan,
+  one: Answering,
+  primary: Answering,
+  limit = plan.view.wanted.limits.switchoverLagSeconds,
+): string | null {
   const { member, server } = one;
   const which = `member ${member.ordinal}`;
-  const limit = plan.view.wanted.limits.switchoverLagSeconds;
   if (!errantRows(server, primary.server).isEmpty) return `${which} has transactions that the primary lacks`;
   if (!attached(server, primary.member, primary.server.serverUuid)) return `${which} is not attached to the primary`;
   if (applierBroken(server)) return `${which} can't apply: ${server.replica?.applierError ?? ''}`;
@@ -145,16 +149,14 @@ export function continueSwitchover(plan: Plan, primary: Answering): boolean {
   if (now.phase !== 'waiting') plan.soon(3);
   switch (now.phase) {
     case 'waiting': {
-      const refusal = unable(plan, target, primary);
+      const patient = elapsedMs < plan.view.wanted.limits.switchoverGraceMs;
+      const refusal = patient ? unable(plan, target, primary, Infinity) : unable(plan, target, primary);
       if (refusal !== null && member.busy === null) return undo(plan, primary, now, refusal);
       if (primary.server.access !== 'open') return undo(plan, primary, now, 'the primary was closed by somebody else');
       // Nobody is held up meanwhile: a long transaction gets its grace, the target catches up, and all others go on.
       const open = primary.server.oldestTransactionSeconds;
       const lag = server.lagSeconds ?? 0;
-      if (
-        (open >= LONG_TRANSACTION_SECONDS || lag > NEARLY_SECONDS) &&
-        elapsedMs < plan.view.wanted.limits.switchoverGraceMs
-      ) {
+      if ((open >= LONG_TRANSACTION_SECONDS || lag > NEARLY_SECONDS) && patient) {
         plan.soon(OPEN_TRANSACTIONS_MS);
         const why =
           open >= LONG_TRANSACTION_SECONDS
