@@ -72,6 +72,8 @@ test("the primary's file system has become read-only: another takes over, the st
   const { repair } = made;
   await using scene = made.scene;
   const writer = await Writer.begin(scene);
+  // Aborted, it keeps nothing that is not on the disk: what the member was made of is, a moment after its birth.
+  execFileSync('sync', ['--file-system', scene.home(0)]);
   execFileSync('mount', ['-o', 'remount,abort', scene.home(0)]);
   await scene.until(() => scene.primary !== 0);
   await writer.writesAgain();
