@@ -17,6 +17,7 @@ import {
   nextAckers,
   prepared,
   primary,
+  remember,
   replica,
   rows,
   sealed,
@@ -206,6 +207,16 @@ describe('an acker leaves S', () => {
     const anew = replica(2, '0:1-100', { serverUuid: uuid(2, 1) });
     assert.deepEqual(nextAckers(withBarrier(view([anew], { record: { ackers: two } }))), [1, 2]);
     assert.equal(withBarrier(view([anew], { record: { ackers: two } })).record?.next.ackers[1]?.serverUuid, uuid(2, 1));
+  });
+
+  it('as it was before its data was lost, and not as it was admitted since, though nobody can see it: that one goes on acknowledging', () => {
+    const anew = acker(1, { serverUuid: uuid(1, 1) });
+    const unseen = view([primary(0, { source: { unlocked: [1], connected: [1] } }), silent(1), gone(2)], {
+      record: { ackers: [acker(1), anew] },
+    });
+    // Its data was seen to be other than before, until shortly: it alone has been out for the detection time.
+    const since = { [`out 1 ${anew.serverUuid}`]: LATER_MS - 1000, [`out 1 ${uuid(1)}`]: LATER_MS - 500 };
+    assert.deepEqual(withBarrier(unseen, remember({ since })).record?.next.ackers, [anew]);
   });
 
   it('broken-applier-acks: when it cannot apply, though it acknowledges on', () => {

@@ -235,14 +235,27 @@ function canBeSpared(plan: Plan, acker: Acker, primary: Answering): boolean {
   return !acknowledging.includes(acker) || others.length >= plan.record.required;
 }
 
+/**
+ * Whether what is under its ordinal now is other data, or has lost what was not on its disk: it acknowledges no more. Who
+ * can't be seen is what was seen, and admitted, last.
+ */
+function isReplaced(plan: Plan, acker: Acker): boolean {
+  const { ackers } = plan.record;
+  const member = plan.member(acker.ordinal);
+  const server = heard(member);
+  if (server === null) return ackers.slice(ackers.indexOf(acker) + 1).some(({ ordinal }) => ordinal === acker.ordinal);
+  return (
+    server.serverUuid !== acker.serverUuid || (!plan.view.wanted.limits.powerLoss && member?.bootId !== acker.bootId)
+  );
+}
+
 /** 0: fit. Else the higher, the sooner it goes. */
 function unfit(plan: Plan, acker: Acker, primary: Answering): number {
   const member = plan.member(acker.ordinal);
   const outKey = `out ${acker.ordinal} ${acker.serverUuid}`;
   if (member === undefined || acker.ordinal === primary.member.ordinal) return 5;
   const server = heard(member);
-  if (server !== null && server.serverUuid !== acker.serverUuid) return 5;
-  if (server !== null && !plan.view.wanted.limits.powerLoss && member.bootId !== acker.bootId) return 5;
+  if (isReplaced(plan, acker)) return 5;
   // Until the epoch is open it acknowledges like any other: while one is cut off, MySQL hears who attaches a second late.
   const opened = primary.server.epochRow?.epoch === plan.record.epoch;
   if (!plan.wanted(acker.ordinal) && opened) return 2;
@@ -265,7 +278,7 @@ function remove(plan: Plan, primary: Answering, leaver: Acker): boolean {
   const { record } = plan;
   const { source } = primary.server;
   const ackers = record.ackers.filter((acker) => acker !== leaver);
-  const shared = ackers.some((acker) => acker.ordinal === leaver.ordinal);
+  const shared = ackers.some((acker) => acker.ordinal === leaver.ordinal) && isReplaced(plan, leaver);
   // Its successor under the same ordinal uses the same account; one process an ordinal is the platform's promise.
   const lockedOut = primary.server.lockedOut.includes(leaver.ordinal) || leaver.ordinal === primary.member.ordinal;
   const gone = !source.unlocked.includes(leaver.ordinal) && !source.connected.includes(leaver.ordinal);

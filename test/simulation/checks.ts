@@ -167,7 +167,10 @@ export class Checks {
     const about = state === 'healthy' || state === 'degraded' ? 'writable' : record === null ? '' : 'not writable';
     if (this.#about.state !== about) this.#about = { state: about, sinceMs: nowMs };
     if (record?.primary == null || shelf.tampered || lasting > 0 || this.#excused(record, ['errant'])) return;
-    if (primary !== null && this.#waitsForRoom(primary, record)) return;
+    if (primary !== null && this.#waitsForRoom(primary, record)) {
+      this.#stuck = { at, sinceMs: nowMs };
+      return;
+    }
     const calmMs = nowMs - Math.max(disturbedMs, this.#cloneMs());
     const up = ({ server, data }: Member): boolean => server?.listening === true && data?.full === false;
     const all = members.filter(({ ordinal }) => ordinal < wanted.replicas).every(up);
