@@ -65,8 +65,7 @@ three nodes that they start themselves, all of it on one machine: ${machine}. No
 
 A gap is the longest pause between two acknowledged writes of a client that writes all the while, through the Service of the
 primary, with 5 ms between its writes; it connects anew after an error, and gives up a write that has no answer after a second,
-a connection after half a second. A Pod that is deleted by force takes its address along: who connects to it just then hears
-nothing, and so most of that gap is this half second.
+a connection after half a second.
 In every run each acknowledged write was found on every member afterwards, and never were two Pods behind the primary's Service.
 
 kube-proxy carries a change of a Service out at once if there was none in the second before, else up to a second later

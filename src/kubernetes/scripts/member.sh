@@ -284,7 +284,15 @@ stop() { # EXIT-CODE
     log 'not known to be closed: it is killed, so that no commit that waits is answered'
   fi
   kill_mysqld
+  (($1 != 0)) || linger
   exit "$1"
+}
+
+# A Pod's address goes with its last process, and who connects to it then hears nothing. Until Services lead elsewhere it is
+# better to be refused.
+linger() {
+  local left
+  for ((left = 10; left > 0; left--)); do tick; done
 }
 
 # ── Orders ──────────────────────────────────────────────────────────────────────────────────────────────────────────
