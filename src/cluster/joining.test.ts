@@ -9,9 +9,11 @@ import {
   act,
   acts,
   answering,
+  CLUSTER,
   decideAll,
   decideLast,
   empty,
+  EPOCH,
   gone,
   held,
   LATER_MS,
@@ -83,6 +85,9 @@ describe('a former primary', () => {
   it('that is closed was drained: it follows at once, and is disarmed', () => {
     assert.deepEqual(of([answering(2, '0:1-100', { source: { enabled: true } })], 2), ['follow 2']);
     assert.deepEqual(of([replica(2, '0:1-100', { source: { enabled: true } })], 2), ['disarm 2']);
+    const opening = primary(0, { epochRow: { clusterId: CLUSTER, epoch: EPOCH - 1, term: 1 } });
+    const former = replica(2, '0:1-100', { source: { enabled: true } });
+    assert.deepEqual(of([opening, former], 2), [], 'after the first row of the epoch, for which everybody waits');
   });
 
   it('that is closed and has a commit that waits in spite of it is killed', () => {

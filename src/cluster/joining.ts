@@ -277,8 +277,8 @@ function follow(plan: Plan, one: Answering, primary: Answering): void {
     plan.soon();
     return;
   }
-  // Acknowledging comes first: writes wait for that. Its applier is held up meanwhile.
-  if (server.source.enabled) demote(plan, one);
+  // Acknowledging comes first, and before all the epoch's first row: everybody waits for that.
+  if (server.source.enabled && primary.server.epochRow?.epoch === plan.record.epoch) demote(plan, one);
   if (server.replica?.applier === 'off' && !applierBroken(server))
     plan.act(member, { kind: 'apply' }, 'its applier is stopped');
   if (!attached(server, primary.member, primary.server.serverUuid)) {
